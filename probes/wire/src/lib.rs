@@ -1,0 +1,1 @@
+//! Mail protocol text to values and back.
