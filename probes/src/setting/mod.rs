@@ -1,0 +1,13 @@
+//! Values as they are written in YAML: each is parsed once and cannot be wrong afterwards.
+
+mod period;
+mod secret;
+mod size;
+mod spanned;
+mod template;
+
+pub use period::Period;
+pub use secret::Secret;
+pub use size::Size;
+pub use spanned::{Place, SPANNED_NAME, Spanned};
+pub use template::{Template, UnknownVariable, Variables};
