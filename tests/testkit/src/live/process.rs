@@ -1,0 +1,270 @@
+//! Starting, watching and stopping the servers' processes.
+//!
+//! A server is stopped by the id of the process that was started, never by a name. Should the
+//! test process die without a chance to clean up, the [`Guard`] does it.
+
+use std::fs::{self, File};
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Write};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use tokio::time::Instant;
+
+/// How long a server may take to listen.
+const START_LIMIT: Duration = Duration::from_secs(20);
+/// How long a server may take to end before it is killed.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
+/// Pause between two looks at a condition.
+const TICK: Duration = Duration::from_millis(5);
+
+/// A running server, in a process group of its own.
+#[derive(Debug)]
+pub(super) struct Daemon {
+    name: String,
+    child: Child,
+    output: PathBuf,
+}
+
+/// Whether the server makes its own process group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Group {
+    /// We make one for it.
+    Given,
+    /// The server calls `setsid`, which fails for the leader of a group.
+    Own,
+}
+
+impl Daemon {
+    /// Starts `command`, which must stay in the foreground; its output is appended to `output`.
+    pub(super) fn start(
+        name: &str,
+        command: &mut Command,
+        group: Group,
+        output: &Path,
+        guard: &Guard,
+    ) -> io::Result<Self> {
+        let log = File::options().create(true).append(true).open(output)?;
+        command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        if group == Group::Given {
+            command.process_group(0);
+        }
+        let child = command
+            .spawn()
+            .map_err(|error| io::Error::other(format!("{name}: {error}")))?;
+        let daemon = Self {
+            name: name.to_owned(),
+            child,
+            output: output.to_owned(),
+        };
+        guard.tell("started", daemon.pid())?;
+        Ok(daemon)
+    }
+
+    /// Waits until something listens on `address`; fails at once when the server ends.
+    pub(super) fn await_listening(&mut self, address: SocketAddr) -> io::Result<()> {
+        let deadline = Instant::now() + START_LIMIT;
+        loop {
+            if TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok() {
+                return Ok(());
+            }
+            let ended = self.child.try_wait()?;
+            if ended.is_some() || Instant::now() > deadline {
+                return Err(io::Error::other(format!(
+                    "{} does not listen on {address} ({}); its output:\n{}",
+                    self.name,
+                    ended.map_or("no answer in time".to_owned(), |status| status.to_string()),
+                    tail(&self.output, 20),
+                )));
+            }
+            thread::sleep(TICK);
+        }
+    }
+
+    /// Asks the server to end, and does not wait for it.
+    pub(super) fn terminate(&self) {
+        if let Some(pid) = self.pid() {
+            let _ended_already = kill_process(pid, Signal::TERM);
+        }
+    }
+
+    /// Ends the server and all processes of its group, and waits until they are gone.
+    pub(super) fn stop(mut self, guard: &Guard) {
+        let Some(pid) = self.pid() else { return };
+        self.terminate();
+        let gone = wait_until(STOP_LIMIT, || {
+            let ended = !matches!(self.child.try_wait(), Ok(None));
+            (ended && !group_is_alive(pid)).then_some(())
+        });
+        if gone.is_none() {
+            let _ended_meanwhile = kill_process_group(pid, Signal::KILL);
+            let _ended_meanwhile = self.child.kill();
+            let _status = self.child.wait();
+        }
+        let _guard_gone = guard.tell("stopped", Some(pid));
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)
+    }
+}
+
+/// A shell that outlives the test process by a moment: when its standard input ends without
+/// a word of farewell, it stops the servers still running and removes their directory.
+#[derive(Debug)]
+pub(super) struct Guard {
+    child: Mutex<Child>,
+    input: Mutex<Option<ChildStdin>>,
+}
+
+const GUARD_SCRIPT: &str = r#"
+trap '' HUP INT TERM
+groups=' '
+while read -r verb group; do
+    case $verb in
+    started) groups="$groups-$group " ;;
+    stopped) groups="${groups%% -$group *} ${groups#* -$group }" ;;
+    farewell) exit 0 ;;
+    esac
+done
+for signal in TERM KILL; do
+    for group in $groups; do kill -s "$signal" -- "$group"; done
+    sleep 1
+done
+rm -rf -- "$1"
+"#;
+
+impl Guard {
+    /// Starts the guard of the servers below `directory`.
+    pub(super) fn start(directory: &Path) -> io::Result<Self> {
+        let mut child = Command::new("/bin/sh")
+            .args(["-c", GUARD_SCRIPT, "guard"])
+            .arg(directory)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()?;
+        let input = child.stdin.take();
+        Ok(Self {
+            child: Mutex::new(child),
+            input: Mutex::new(input),
+        })
+    }
+
+    fn tell(&self, verb: &str, pid: Option<Pid>) -> io::Result<()> {
+        let group = pid.map_or(0, |pid| pid.as_raw_nonzero().get());
+        match &mut *self.input.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(input) => writeln!(input, "{verb} {group}"),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets the guard go: everything has been stopped.
+    pub(super) fn dismiss(&self) {
+        let _guard_gone = self.tell("farewell", None);
+        self.input
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let _status = self
+            .child
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .wait();
+    }
+}
+
+/// Looks at `condition` until it holds, at most for `limit`.
+pub fn wait_until<T>(limit: Duration, mut condition: impl FnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + limit;
+    loop {
+        if let Some(value) = condition() {
+            return Some(value);
+        }
+        if Instant::now() > deadline {
+            return None;
+        }
+        thread::sleep(TICK);
+    }
+}
+
+/// A port that is free on every one of `addresses`, for TCP and UDP, and not in `taken`.
+///
+/// It lies below the range from which systems choose the ports of outgoing connections.
+pub(super) fn free_port(addresses: &[IpAddr], taken: &[u16]) -> io::Result<u16> {
+    for attempt in 0..1000_u32 {
+        let random = RandomState::new().hash_one(attempt) % 20_000;
+        let port = 10_000 + u16::try_from(random).map_err(io::Error::other)?;
+        let free = |address: &IpAddr| {
+            TcpListener::bind((*address, port)).is_ok() && UdpSocket::bind((*address, port)).is_ok()
+        };
+        if !taken.contains(&port) && addresses.iter().all(free) {
+            return Ok(port);
+        }
+    }
+    Err(io::Error::other(format!("no free port on {addresses:?}")))
+}
+
+/// The last lines of a file, for a message.
+pub(super) fn tail(path: &Path, lines: usize) -> String {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let all: Vec<&str> = text.lines().collect();
+    all[all.len().saturating_sub(lines)..].join("\n")
+}
+
+/// The numeric ids of a system user: `(uid, gid)`.
+pub(super) fn user_ids(name: &str) -> io::Result<(u32, u32)> {
+    let fields = account("/etc/passwd", name)?;
+    Ok((number(&fields, 2)?, number(&fields, 3)?))
+}
+
+/// The numeric id of a system group.
+pub(super) fn group_id(name: &str) -> io::Result<u32> {
+    number(&account("/etc/group", name)?, 2)
+}
+
+fn account(file: &str, name: &str) -> io::Result<Vec<String>> {
+    fs::read_to_string(file)?
+        .lines()
+        .map(|line| line.split(':').map(str::to_owned).collect::<Vec<_>>())
+        .find(|fields| fields.first().is_some_and(|first| first == name))
+        .ok_or_else(|| io::Error::other(format!("{file} has no {name}: run tests/run once")))
+}
+
+fn number(fields: &[String], index: usize) -> io::Result<u32> {
+    fields
+        .get(index)
+        .and_then(|field| field.parse().ok())
+        .ok_or_else(|| io::Error::other("an account line without a number"))
+}
+
+/// Whether a process of this group still runs. One that has ended and that nobody has
+/// collected does not count: a container without an init keeps those for ever.
+fn group_is_alive(group: Pid) -> bool {
+    let group = group.as_raw_nonzero().get().to_string();
+    let Ok(processes) = fs::read_dir("/proc") else {
+        return false;
+    };
+    processes.flatten().any(|entry| {
+        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else {
+            return false;
+        };
+        // pid (command) state ppid pgrp …; the command may hold anything.
+        let mut fields = stat
+            .rsplit_once(") ")
+            .map_or("", |(_, rest)| rest)
+            .split(' ');
+        let state = fields.next();
+        state != Some("Z") && fields.nth(1) == Some(group.as_str())
+    })
+}
