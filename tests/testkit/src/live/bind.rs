@@ -14,6 +14,8 @@ use super::process::{Daemon, Group, Guard};
 use super::{FALLBACK, PRIMARY, STORE};
 
 const NAMED: &str = "/usr/sbin/named";
+/// What it says when all zones are loaded.
+pub(super) const READY: &str = " all zones loaded";
 
 /// Starts `named` on `address` with the zones of the laboratory.
 pub(super) fn start(
@@ -141,7 +143,7 @@ pub(super) fn zones(ipv6: bool, dkim_record: &str) -> Vec<(String, String)> {
          1.0.0 PTR probe.outside.test.\n";
     let reverse_of_loopback6 = format!("1.{}ip6.arpa", "0.".repeat(31));
     let texts = [
-        (".", String::new()),
+        (".", "ns1.example.test. A 127.0.0.1\n".to_owned()),
         ("example.test", example),
         ("cluster.test", cluster),
         ("outside.test", outside),
@@ -200,7 +202,8 @@ fn odd_names() -> String {
         PRIMARY[0], FALLBACK[0], FALLBACK[1],
     );
     // Too long for UDP: the answer comes truncated, the whole one over TCP.
-    for host in 1..=120 {
+    // A hundred is the most that BIND takes under one name.
+    for host in 1..=100 {
         let _infallible = writeln!(text, "many-addresses A 127.0.99.{host}");
     }
     text

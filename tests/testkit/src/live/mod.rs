@@ -204,10 +204,10 @@ impl Platform {
         for node in &mut self.nodes {
             node.start(&self.guard)?;
         }
+        // Dovecot opens both its ports at the same moment.
         let listening = bind
-            .await_listening(self.dns)
-            .and_then(|()| dovecot.await_listening(self.imap))
-            .and_then(|()| dovecot.await_listening(self.imaps));
+            .await_output(bind::READY)
+            .and_then(|()| dovecot.await_listening(self.imap, b"1 LOGOUT\r\n"));
         self.bind = Some(bind);
         self.dovecot = Some(dovecot);
         listening?;

@@ -5,12 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, UNIX_EPOCH};
 
 use super::process::{Daemon, Group, Guard, group_id, user_ids};
 
@@ -68,8 +69,11 @@ impl Postfix {
             return Ok(());
         }
         let configuration = self.configuration();
-        fs::write(configuration.join("main.cf"), self.main_cf())?;
-        fs::write(configuration.join("master.cf"), master_cf(&self.listeners))?;
+        write_settled(&configuration.join("main.cf"), &self.main_cf())?;
+        write_settled(
+            &configuration.join("master.cf"),
+            &master_cf(&self.listeners),
+        )?;
         self.daemon = Some(Daemon::start(
             self.name,
             Command::new(MASTER).arg("-c").arg(configuration),
@@ -83,7 +87,7 @@ impl Postfix {
     pub(super) fn await_listening(&mut self) -> io::Result<()> {
         for listener in &self.listeners {
             if let Some(daemon) = &mut self.daemon {
-                daemon.await_listening(*listener)?;
+                daemon.await_listening(*listener, b"QUIT\r\n")?;
             }
         }
         Ok(())
@@ -241,6 +245,16 @@ fn master_cf(listeners: &[SocketAddr]) -> String {
          scache unix - - n - 1 scache\n",
     );
     text
+}
+
+/// Writes a file that looks old. A file younger than a second Postfix takes for half written:
+/// every process would wait a second and a half before it believes it.
+fn write_settled(path: &Path, text: &str) -> io::Result<()> {
+    fs::write(path, text)?;
+    File::options()
+        .append(true)
+        .open(path)?
+        .set_modified(UNIX_EPOCH + Duration::from_hours(24 * 365 * 40))
 }
 
 fn make_directory(path: &Path, mode: u32, user: u32, group: u32) -> io::Result<()> {

@@ -5,7 +5,7 @@
 
 use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -70,19 +70,38 @@ impl Daemon {
         Ok(daemon)
     }
 
-    /// Waits until something listens on `address`; fails at once when the server ends.
-    pub(super) fn await_listening(&mut self, address: SocketAddr) -> io::Result<()> {
+    /// Waits until the server on `address` greets, and leaves with `farewell`.
+    /// Fails at once when the server ends.
+    pub(super) fn await_listening(
+        &mut self,
+        address: SocketAddr,
+        farewell: &[u8],
+    ) -> io::Result<()> {
+        self.await_ready(&format!("answer on {address}"), || {
+            visit(address, farewell).is_ok()
+        })
+    }
+
+    /// Waits until the server's output holds `mark`. Fails at once when the server ends.
+    pub(super) fn await_output(&mut self, mark: &str) -> io::Result<()> {
+        let output = self.output.clone();
+        self.await_ready(&format!("say {mark:?}"), || {
+            fs::read_to_string(&output).is_ok_and(|text| text.contains(mark))
+        })
+    }
+
+    fn await_ready(&mut self, what: &str, ready: impl Fn() -> bool) -> io::Result<()> {
         let deadline = Instant::now() + START_LIMIT;
         loop {
-            if TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok() {
+            if ready() {
                 return Ok(());
             }
             let ended = self.child.try_wait()?;
             if ended.is_some() || Instant::now() > deadline {
                 return Err(io::Error::other(format!(
-                    "{} does not listen on {address} ({}); its output:\n{}",
+                    "{} does not {what} ({}); its output:\n{}",
                     self.name,
-                    ended.map_or("no answer in time".to_owned(), |status| status.to_string()),
+                    ended.map_or("in time".to_owned(), |status| status.to_string()),
                     tail(&self.output, 20),
                 )));
             }
@@ -182,6 +201,20 @@ impl Guard {
             .unwrap_or_else(PoisonError::into_inner)
             .wait();
     }
+}
+
+/// Reads a greeting, says `farewell` and waits for the end of the connection, as a polite client does.
+fn visit(address: SocketAddr, farewell: &[u8]) -> io::Result<()> {
+    let limit = Duration::from_secs(5);
+    let mut stream = TcpStream::connect_timeout(&address, limit)?;
+    stream.set_read_timeout(Some(limit))?;
+    let mut greeting = [0; 1024];
+    if stream.read(&mut greeting)? == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    stream.write_all(farewell)?;
+    while stream.read(&mut greeting)? > 0 {}
+    Ok(())
 }
 
 /// Looks at `condition` until it holds, at most for `limit`.
