@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use super::IMAP_NAME;
 use super::ca::Issued;
 use super::process::{Daemon, Group, Guard, user_ids};
 
@@ -95,6 +96,7 @@ fn dovecot_conf(
     format!(
         r#"protocols = imap lmtp
 listen = {ip}
+hostname = {IMAP_NAME}
 base_dir = {directory}/run
 state_dir = {directory}/state
 log_path = {directory}/dovecot.log

@@ -35,15 +35,29 @@ impl StoredMail {
     /// The body of the first header field of this name, unfolded.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<String> {
-        let mut lines = self.raw.lines().take_while(|line| !line.is_empty());
-        let first = lines.find_map(|line| {
-            let (field, body) = line.split_once(':')?;
-            field
-                .eq_ignore_ascii_case(name)
-                .then(|| body.trim().to_owned())
-        })?;
-        let folded = lines.take_while(|line| line.starts_with([' ', '\t']));
-        Some(folded.fold(first, |text, line| text + " " + line.trim()))
+        self.headers(name).into_iter().next()
+    }
+
+    /// The bodies of all header fields of this name, unfolded, from the top: of the trace
+    /// fields, the last hop's first.
+    #[must_use]
+    pub fn headers(&self, name: &str) -> Vec<String> {
+        let mut fields: Vec<String> = Vec::new();
+        for line in self.raw.lines().take_while(|line| !line.is_empty()) {
+            match fields.last_mut() {
+                Some(field) if line.starts_with([' ', '\t']) => {
+                    field.push(' ');
+                    field.push_str(line.trim());
+                }
+                _ => fields.push(line.to_owned()),
+            }
+        }
+        fields
+            .iter()
+            .filter_map(|field| field.split_once(':'))
+            .filter(|(field, _)| field.eq_ignore_ascii_case(name))
+            .map(|(_, body)| body.trim().to_owned())
+            .collect()
     }
 }
 

@@ -308,14 +308,14 @@ impl Drop for Platform {
                 eprintln!("{}", self.log_ends());
             }
         }
-        let others = [self.bind.take(), self.dovecot.take()];
-        self.nodes.iter().for_each(Postfix::terminate);
-        others.iter().flatten().for_each(Daemon::terminate);
         for node in &mut self.nodes {
-            node.stop(&self.guard);
+            node.kill(&self.guard);
         }
-        for daemon in others.into_iter().flatten() {
-            daemon.stop(&self.guard);
+        for daemon in [self.bind.take(), self.dovecot.take()]
+            .into_iter()
+            .flatten()
+        {
+            daemon.kill(&self.guard);
         }
         self.guard.dismiss();
     }

@@ -93,17 +93,17 @@ impl Postfix {
         Ok(())
     }
 
-    /// Asks it to end, and does not wait for it.
-    pub(super) fn terminate(&self) {
-        if let Some(daemon) = &self.daemon {
-            daemon.terminate();
-        }
-    }
-
     /// Stops the instance and waits until its processes are gone.
     pub(super) fn stop(&mut self, guard: &Guard) {
         if let Some(daemon) = self.daemon.take() {
             daemon.stop(guard);
+        }
+    }
+
+    /// Ends the instance's processes at once, without regard for its queue.
+    pub(super) fn kill(&mut self, guard: &Guard) {
+        if let Some(daemon) = self.daemon.take() {
+            daemon.kill(guard);
         }
     }
 

@@ -14,7 +14,10 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{
+    Pid, Signal, WaitOptions, getpid, kill_process, kill_process_group, set_child_subreaper,
+    waitpgid,
+};
 use tokio::time::Instant;
 
 /// How long a server may take to listen.
@@ -109,27 +112,45 @@ impl Daemon {
         }
     }
 
-    /// Asks the server to end, and does not wait for it.
-    pub(super) fn terminate(&self) {
-        if let Some(pid) = self.pid() {
-            let _ended_already = kill_process(pid, Signal::TERM);
+    /// Asks the server to end and waits until it and all processes of its group are gone.
+    pub(super) fn stop(mut self, guard: &Guard) {
+        if let Some(group) = self.pid() {
+            let _ended_already = kill_process(group, Signal::TERM);
+            self.await_end(group);
         }
+        self.kill(guard);
     }
 
-    /// Ends the server and all processes of its group, and waits until they are gone.
-    pub(super) fn stop(mut self, guard: &Guard) {
-        let Some(pid) = self.pid() else { return };
-        self.terminate();
-        let gone = wait_until(STOP_LIMIT, || {
-            let ended = !matches!(self.child.try_wait(), Ok(None));
-            (ended && !group_is_alive(pid)).then_some(())
+    /// Ends the server and all processes of its group at once.
+    pub(super) fn kill(mut self, guard: &Guard) {
+        let Some(group) = self.pid() else { return };
+        // Before its `setsid` a server is in our group and its own does not exist.
+        let _ended_already = kill_process_group(group, Signal::KILL);
+        let _ended_already = self.child.kill();
+        self.await_end(group);
+        let _guard_gone = guard.tell("stopped", Some(group));
+    }
+
+    /// Whether the server itself has ended.
+    #[cfg(test)]
+    pub(super) fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Collects the server, then its children: they became ours when it ended.
+    fn await_end(&mut self, group: Pid) {
+        let _gone = wait_until(STOP_LIMIT, || {
+            if matches!(self.child.try_wait(), Ok(None)) {
+                return None;
+            }
+            loop {
+                match waitpgid(group, WaitOptions::NOHANG) {
+                    Ok(Some(_collected)) => {}
+                    Ok(None) => return None,
+                    Err(_none_left) => return Some(()),
+                }
+            }
         });
-        if gone.is_none() {
-            let _ended_meanwhile = kill_process_group(pid, Signal::KILL);
-            let _ended_meanwhile = self.child.kill();
-            let _status = self.child.wait();
-        }
-        let _guard_gone = guard.tell("stopped", Some(pid));
     }
 
     fn pid(&self) -> Option<Pid> {
@@ -165,6 +186,8 @@ rm -rf -- "$1"
 impl Guard {
     /// Starts the guard of the servers below `directory`.
     pub(super) fn start(directory: &Path) -> io::Result<Self> {
+        // What a server leaves behind comes to us, so that we can wait for its end.
+        set_child_subreaper(Some(getpid()))?;
         let mut child = Command::new("/bin/sh")
             .args(["-c", GUARD_SCRIPT, "guard"])
             .arg(directory)
@@ -188,13 +211,18 @@ impl Guard {
         }
     }
 
-    /// Lets the guard go: everything has been stopped.
-    pub(super) fn dismiss(&self) {
-        let _guard_gone = self.tell("farewell", None);
+    /// Ends the guard's input, as the death of the test process does.
+    pub(super) fn fall_silent(&self) {
         self.input
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
+    }
+
+    /// Lets the guard go: everything has been stopped.
+    pub(super) fn dismiss(&self) {
+        let _guard_gone = self.tell("farewell", None);
+        self.fall_silent();
         let _status = self
             .child
             .lock()
@@ -279,25 +307,4 @@ fn number(fields: &[String], index: usize) -> io::Result<u32> {
         .get(index)
         .and_then(|field| field.parse().ok())
         .ok_or_else(|| io::Error::other("an account line without a number"))
-}
-
-/// Whether a process of this group still runs. One that has ended and that nobody has
-/// collected does not count: a container without an init keeps those for ever.
-fn group_is_alive(group: Pid) -> bool {
-    let group = group.as_raw_nonzero().get().to_string();
-    let Ok(processes) = fs::read_dir("/proc") else {
-        return false;
-    };
-    processes.flatten().any(|entry| {
-        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else {
-            return false;
-        };
-        // pid (command) state ppid pgrp …; the command may hold anything.
-        let mut fields = stat
-            .rsplit_once(") ")
-            .map_or("", |(_, rest)| rest)
-            .split(' ');
-        let state = fields.next();
-        state != Some("Z") && fields.nth(1) == Some(group.as_str())
-    })
 }

@@ -24,7 +24,26 @@ pub fn send_plain(
     stream.set_write_timeout(Some(LIMIT))?;
     stream.set_nodelay(true)?;
     let mut replies = BufReader::new(stream.try_clone()?);
-    reply(&mut replies)?;
+    let answer = transaction(
+        &mut stream,
+        &mut replies,
+        reverse_path,
+        forward_path,
+        message,
+    );
+    stream.write_all(b"QUIT\r\n")?;
+    let _goodbye = reply(&mut replies);
+    answer
+}
+
+fn transaction(
+    stream: &mut TcpStream,
+    replies: &mut impl BufRead,
+    reverse_path: &str,
+    forward_path: &str,
+    message: &[u8],
+) -> io::Result<String> {
+    reply(replies)?;
     for command in [
         "EHLO probe.outside.test\r\n".to_owned(),
         format!("MAIL FROM:<{reverse_path}>\r\n"),
@@ -32,13 +51,10 @@ pub fn send_plain(
         "DATA\r\n".to_owned(),
     ] {
         stream.write_all(command.as_bytes())?;
-        reply(&mut replies)?;
+        reply(replies)?;
     }
     stream.write_all(&transparent(message))?;
-    let accepted = reply(&mut replies)?;
-    stream.write_all(b"QUIT\r\n")?;
-    reply(&mut replies)?;
-    Ok(accepted)
+    reply(replies)
 }
 
 /// Line ends as CRLF, dots doubled (RFC 5321 §4.5.2), and the final dot.
