@@ -1,5 +1,7 @@
 //! The platform itself, tested with the plainest client and with `dig`.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -289,5 +291,99 @@ fn servers_of_a_test_that_died_are_stopped_and_removed() -> io::Result<()> {
         (!directory.path().exists()).then_some(())
     });
     assert!(removed.is_some());
+    Ok(())
+}
+
+/// What `openssl` says about the certificate that a server shows after STARTTLS.
+fn verification(platform: &Platform, server: SocketAddr, protocol: &str, name: &str) -> String {
+    let output = Command::new("openssl")
+        .args(["s_client", "-brief", "-starttls", protocol])
+        .args(["-connect", &server.to_string(), "-verify_hostname", name])
+        .args(["-verify_return_error", "-CAfile"])
+        .arg(platform.ca_file())
+        .stdin(Stdio::null())
+        .output()
+        .expect("dovecot-core depends on openssl");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn filter_shows_the_certificate_that_was_chosen() -> io::Result<()> {
+    let mut platform = Platform::start()?;
+    let good = "Verification: OK";
+    let filter2 = primary(&platform, Node::Filter2);
+    for name in [
+        "mx1.example.test",
+        "mx2.example.test",
+        "filter2.cluster.test",
+    ] {
+        let said = verification(&platform, filter2, "smtp", name);
+        assert!(said.contains(good), "{name}: {said}");
+    }
+    let filter1 = primary(&platform, Node::Filter1);
+    for (certificate, expected) in [
+        (Certificate::WrongName, "hostname mismatch"),
+        (Certificate::Expired, "certificate has expired"),
+        (Certificate::SelfSigned, "self-signed certificate"),
+        (Certificate::Valid, good),
+    ] {
+        platform.present_certificate(Node::Filter1, certificate)?;
+        let said = verification(&platform, filter1, "smtp", "mx1.example.test");
+        assert!(said.contains(expected), "{certificate:?}: {said}");
+    }
+    platform.without_starttls(Node::Filter1)?;
+    let said = verification(&platform, filter1, "smtp", "mx1.example.test");
+    assert!(said.to_lowercase().contains("starttls"), "{said}");
+    let said = verification(&platform, platform.imap(), "imap", IMAP_NAME);
+    assert!(said.contains(good), "{said}");
+    Ok(())
+}
+
+#[test]
+fn mailbox_is_open_to_imap_clients() -> io::Result<()> {
+    let platform = Platform::start()?;
+    let stream = TcpStream::connect(platform.imap())?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    let mut lines = BufReader::new(stream.try_clone()?).lines();
+    let mut until = |mark: &str| -> io::Result<Vec<String>> {
+        let mut seen = Vec::new();
+        for line in lines.by_ref() {
+            seen.push(line?);
+            if seen.last().is_some_and(|line| line.contains(mark)) {
+                return Ok(seen);
+            }
+        }
+        Err(io::ErrorKind::UnexpectedEof.into())
+    };
+    let say = |command: String| (&stream).write_all(format!("{command}\r\n").as_bytes());
+    until("* OK")?;
+    say(format!("1 LOGIN {ALICE} \"{PASSWORD}\""))?;
+    let login = until("1 OK")?.concat();
+    for capability in ["IDLE", "UIDPLUS", "SPECIAL-USE"] {
+        assert!(login.contains(capability), "{login}");
+    }
+    say("2 LIST (SPECIAL-USE) \"\" *".to_owned())?;
+    let folders = until("2 OK")?.concat();
+    assert!(folders.contains("\\Junk) \".\" Junk"), "{folders}");
+    say("3 SELECT INBOX".to_owned())?;
+    until("3 OK")?;
+    say("4 IDLE".to_owned())?;
+    until("+ ")?;
+    let id = "<pushed@outside.test>";
+    send_plain(primary(&platform, Node::Filter1), SENDER, ALICE, &mail(id))?;
+    until("* 1 EXISTS")?;
+    say("DONE".to_owned())?;
+    until("4 OK")?;
+    say("5 STORE 1 +FLAGS (\\Deleted)".to_owned())?;
+    until("5 OK")?;
+    assert_eq!(platform.list_mailbox(ALICE)?[0].flags(), "T");
+    say("6 EXPUNGE".to_owned())?;
+    until("6 OK")?;
+    assert_eq!(platform.list_mailbox(ALICE)?, []);
+    let expunged = format!("expunge: box=INBOX, uid=1, msgid={id}");
+    let logged = wait_until(Duration::from_secs(5), || {
+        platform.imap_log().contains(&expunged).then_some(())
+    });
+    assert!(logged.is_some());
     Ok(())
 }
