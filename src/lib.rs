@@ -1,1 +1,3 @@
 //! Postrider.
+
+pub mod demo;
