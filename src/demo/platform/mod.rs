@@ -13,12 +13,20 @@
 mod certificates;
 mod clock;
 mod dns;
+mod imap;
+mod imap_fetch;
+mod imap_folder;
+mod imap_list;
+mod imap_reply;
+mod imap_search;
+mod imap_session;
 mod message;
 pub mod misbehaviour;
 mod record;
 mod relay;
 mod setup;
 mod smtp;
+mod smtp_data;
 mod smtp_session;
 mod smtp_wire;
 mod store;
@@ -38,7 +46,8 @@ use tokio::task::JoinSet;
 use certificates::Authority;
 use clock::WallClock;
 use dns::NameServer;
-use misbehaviour::{Misbehaviour, NameFault};
+use imap::ImapServer;
+use misbehaviour::{ImapMisbehaviour, Misbehaviour, NameFault};
 use record::Record;
 use relay::Relay;
 use smtp::{Conduct, Door, Limits, Order};
@@ -98,11 +107,11 @@ pub struct Platform {
     relay: Arc<Relay>,
     store: Arc<Store>,
     record: Arc<Record>,
+    imap: Arc<ImapServer>,
+    imap_addr: SocketAddr,
+    imaps_addr: SocketAddr,
     tasks: JoinSet<()>,
 }
-
-/// Tries to find a port that is free on all SMTP addresses.
-const PORT_TRIES: u32 = 50;
 
 impl Platform {
     /// Starts everything; when it returns, every port answers.
@@ -120,9 +129,12 @@ impl Platform {
             &mut tasks,
         );
 
-        let (smtp_port, doors) = open_doors(&setup).await?;
+        let (smtp_port, doors) = smtp::open_doors(&setup).await?;
         let addresses: Vec<Address> = doors.iter().map(|(address, _)| *address).collect();
         let names = NameServer::start(&setup, &addresses).await?;
+        let imap = imap_server(&setup, &authority, &store, &record)?;
+        let imap_addr = serve_imap(&imap, false, &mut tasks).await?;
+        let imaps_addr = serve_imap(&imap, true, &mut tasks).await?;
         let mut platform = Self {
             ca_pem: authority.pem(),
             authority,
@@ -133,6 +145,9 @@ impl Platform {
             relay: Arc::new(relay),
             store,
             record,
+            imap,
+            imap_addr,
+            imaps_addr,
             tasks,
             setup,
         };
@@ -183,6 +198,16 @@ impl Platform {
     /// The port of all SMTP addresses.
     pub fn smtp_port(&self) -> u16 {
         self.smtp_port
+    }
+
+    /// The IMAP server without TLS at the start; STARTTLS is offered.
+    pub fn imap_addr(&self) -> SocketAddr {
+        self.imap_addr
+    }
+
+    /// The IMAP server with TLS from the start.
+    pub fn imaps_addr(&self) -> SocketAddr {
+        self.imaps_addr
     }
 
     /// The authority that issued every certificate that is not self-signed.
@@ -248,6 +273,21 @@ impl Platform {
         seen.smtp.values().map(|one| one.data_commands).sum()
     }
 
+    /// What happened on the IMAP server so far.
+    pub fn imap_counters(&self) -> ImapCounters {
+        self.record.lock().imap.clone()
+    }
+
+    /// Successful IMAP logins.
+    pub fn imap_login_count(&self) -> u64 {
+        self.record.lock().imap.logins
+    }
+
+    /// Every change that an IMAP client made to a message, in order.
+    pub fn imap_changes(&self) -> Vec<Change> {
+        self.record.lock().changes.clone()
+    }
+
     /// How often each question was asked of the name server: `"example.test MX"` → count.
     pub fn dns_queries(&self) -> BTreeMap<String, u64> {
         let state = self.names.state.lock();
@@ -279,6 +319,19 @@ impl Platform {
         })
     }
 
+    /// Another conduct of the IMAP server, in force for the next connection or command.
+    pub fn set_imap_misbehaviour(
+        &self,
+        misbehaviour: ImapMisbehaviour,
+    ) -> Result<(), PlatformError> {
+        let names = [topology::IMAP_HOST.to_owned()];
+        let tls = self
+            .authority
+            .server_config(&misbehaviour.certificate, &names)?;
+        self.imap.set_conduct(misbehaviour, tls);
+        Ok(())
+    }
+
     /// From now on the node keeps mail this long in its queue.
     pub fn set_hold(&self, node: &str, hold: Duration) {
         self.relay.set_hold(node, hold);
@@ -301,54 +354,27 @@ impl Platform {
     }
 }
 
-/// Binds every SMTP address on one port that is free on all of them.
-async fn open_doors(setup: &Setup) -> Result<(u16, Vec<(Address, Door)>), PlatformError> {
-    let mut refusal = None;
-    for _ in 0..PORT_TRIES {
-        match try_doors(setup).await {
-            Ok(doors) => return Ok(doors),
-            Err(PlatformError::Listen { address, source })
-                if source.kind() == io::ErrorKind::AddrInUse =>
-            {
-                refusal = Some(PlatformError::Listen { address, source });
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Err(refusal.unwrap_or(PlatformError::Stopped))
+fn imap_server(
+    setup: &Setup,
+    authority: &Authority,
+    store: &Arc<Store>,
+    record: &Arc<Record>,
+) -> Result<Arc<ImapServer>, PlatformError> {
+    let misbehaviour = setup.faults.imap.clone();
+    let names = [topology::IMAP_HOST.to_owned()];
+    let tls = authority.server_config(&misbehaviour.certificate, &names)?;
+    let credentials = (setup.username.clone(), setup.password.clone());
+    let conduct = (misbehaviour, tls);
+    let server = ImapServer::new(Arc::clone(store), Arc::clone(record), credentials, conduct);
+    Ok(Arc::new(server))
 }
 
-async fn try_doors(setup: &Setup) -> Result<(u16, Vec<(Address, Door)>), PlatformError> {
-    let mut port = 0;
-    let mut doors = Vec::new();
-    let wanted = match setup.ipv6 {
-        Ipv6::Auto => topology::IPV4.into_iter().chain([topology::IPV6]).collect(),
-        Ipv6::Off => topology::IPV4.to_vec(),
-    };
-    for address in wanted {
-        if port == 0 {
-            port = free_port(address.ip)?;
-        }
-        let addr = SocketAddr::new(address.ip, port);
-        let fault = setup.faults.smtp.get(&address.ip);
-        let connection = fault.map(|fault| fault.connection).unwrap_or_default();
-        match Door::at(addr, connection).await {
-            Ok(door) => doors.push((address, door)),
-            // A host without IPv6, which is no fault of the platform.
-            Err(source) if addr.is_ipv6() && source.kind() != io::ErrorKind::AddrInUse => {}
-            Err(source) => {
-                let address = addr;
-                return Err(PlatformError::Listen { address, source });
-            }
-        }
-    }
-    Ok((port, doors))
-}
-
-/// A port that was free a moment ago.
-fn free_port(ip: IpAddr) -> Result<u16, PlatformError> {
-    let address = SocketAddr::new(ip, 0);
-    let bound = std::net::TcpListener::bind(address).and_then(|socket| socket.local_addr());
-    let bound = bound.map_err(|source| PlatformError::Listen { address, source })?;
-    Ok(bound.port())
+async fn serve_imap(
+    server: &Arc<ImapServer>,
+    implicit_tls: bool,
+    tasks: &mut JoinSet<()>,
+) -> Result<SocketAddr, PlatformError> {
+    let (listener, address) = imap::listen().await?;
+    tasks.spawn(imap::serve(listener, Arc::clone(server), implicit_tls));
+    Ok(address)
 }

@@ -1,7 +1,7 @@
 //! One listening SMTP address: opens and shuts the door, starts a session per connection.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,8 @@ use tokio::task::JoinSet;
 use super::misbehaviour::{Connection, Misbehaviour};
 use super::relay::Relay;
 use super::smtp_session::{self, SessionContext};
-use super::topology::Address;
+use super::topology::{self, Address};
+use super::{Ipv6, PlatformError, Setup};
 
 /// How an address behaves at the moment.
 #[derive(Debug, Clone)]
@@ -81,6 +82,63 @@ impl Door {
             Self::Shut { .. } | Self::Filtered { .. } => std::future::pending().await,
         }
     }
+}
+
+/// Tries to find a port that is free on all SMTP addresses.
+const PORT_TRIES: u32 = 50;
+
+/// Binds every SMTP address on one port that is free on all of them.
+pub(super) async fn open_doors(
+    setup: &Setup,
+) -> Result<(u16, Vec<(Address, Door)>), PlatformError> {
+    let mut refusal = None;
+    for _ in 0..PORT_TRIES {
+        match try_doors(setup).await {
+            Ok(doors) => return Ok(doors),
+            Err(PlatformError::Listen { address, source })
+                if source.kind() == io::ErrorKind::AddrInUse =>
+            {
+                refusal = Some(PlatformError::Listen { address, source });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(refusal.unwrap_or(PlatformError::Stopped))
+}
+
+async fn try_doors(setup: &Setup) -> Result<(u16, Vec<(Address, Door)>), PlatformError> {
+    let mut port = 0;
+    let mut doors = Vec::new();
+    let wanted = match setup.ipv6 {
+        Ipv6::Auto => topology::IPV4.into_iter().chain([topology::IPV6]).collect(),
+        Ipv6::Off => topology::IPV4.to_vec(),
+    };
+    for address in wanted {
+        if port == 0 {
+            port = free_port(address.ip)?;
+        }
+        let addr = SocketAddr::new(address.ip, port);
+        let fault = setup.faults.smtp.get(&address.ip);
+        let connection = fault.map(|fault| fault.connection).unwrap_or_default();
+        match Door::at(addr, connection).await {
+            Ok(door) => doors.push((address, door)),
+            // A host without IPv6, which is no fault of the platform.
+            Err(source) if addr.is_ipv6() && source.kind() != io::ErrorKind::AddrInUse => {}
+            Err(source) => {
+                let address = addr;
+                return Err(PlatformError::Listen { address, source });
+            }
+        }
+    }
+    Ok((port, doors))
+}
+
+/// A port that was free a moment ago.
+fn free_port(ip: IpAddr) -> Result<u16, PlatformError> {
+    let address = SocketAddr::new(ip, 0);
+    let bound = std::net::TcpListener::bind(address).and_then(|socket| socket.local_addr());
+    let bound = bound.map_err(|source| PlatformError::Listen { address, source })?;
+    Ok(bound.port())
 }
 
 /// Serves one address until dropped or until the platform is gone.

@@ -123,6 +123,12 @@ impl Store {
         done
     }
 
+    /// As [`Self::write`], for what turns out to change nothing.
+    pub(super) fn peek<T>(&self, folder: &str, look: impl FnOnce(&mut Folder) -> T) -> Option<T> {
+        let mut folders = self.lock();
+        folders.get_mut(canonical(folder)?).map(look)
+    }
+
     /// Another UIDVALIDITY: every message gets a new UID, from 1 on.
     pub(super) fn change_uid_validity(&self, folder: &str) -> Option<u32> {
         self.write(folder, |folder| {

@@ -1,6 +1,8 @@
 //! The platform from outside: raw sockets against what RFC 5321 and RFC 3501 promise.
 
 mod delivery;
+mod imap;
+mod imap_faults;
 mod names;
 mod smtp_faults;
 mod tls;
@@ -103,6 +105,51 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         let mut byte = [0; 1];
         let read = self.stream.read(&mut byte);
         tokio::time::timeout(pause, read).await.is_err()
+    }
+}
+
+/// An IMAP client that has read the greeting.
+async fn imap(platform: &Platform) -> Client<TcpStream> {
+    let addr = platform.imap_addr();
+    let mut client = Client::connect(addr.ip(), addr.port()).await;
+    let greeting = client.line().await.unwrap();
+    assert!(
+        greeting.starts_with("* OK [CAPABILITY IMAP4REV1 "),
+        "{greeting}"
+    );
+    client
+}
+
+/// An IMAP client with the INBOX selected.
+async fn inbox(platform: &Platform) -> Client<TcpStream> {
+    let mut client = imap(platform).await;
+    let (username, password) = (platform.username(), platform.password());
+    let login = client
+        .command(&format!("LOGIN {username} {password}"))
+        .await;
+    assert!(login.ends_with("Logged in"), "{login}");
+    client.command("SELECT INBOX").await;
+    client
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    /// Sends an IMAP command; all lines up to the tagged one, joined by `|`.
+    async fn command(&mut self, command: &str) -> String {
+        self.send(&format!("a {command}\r\n")).await;
+        self.tagged().await
+    }
+
+    /// All lines up to the tagged one, or to the end of the connection.
+    async fn tagged(&mut self) -> String {
+        let mut lines: Vec<String> = Vec::new();
+        while let Some(line) = self.line().await {
+            let last = line.starts_with("a ");
+            lines.push(line);
+            if last {
+                break;
+            }
+        }
+        lines.join("|")
     }
 }
 
