@@ -1,1 +1,3 @@
 //! What touches the network.
+
+pub mod dialogue;
