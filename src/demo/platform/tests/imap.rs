@@ -63,7 +63,7 @@ async fn commands_answer_as_rfc_3501_says() {
         ),
         (
             "FETCH 1 BODY.PEEK[HEADER.FIELDS (x-tag)]",
-            "(X-TAG)] {20}|X-Tag: one;| two||)",
+            "(X-TAG)] {21}|X-Tag: one;| two||)",
         ),
         ("FETCH 1 (ENVELOPE)", "a NO This item is not served here"),
         ("FETCH 2 BODY[TEXT]", "|body two| FLAGS (\\Seen))"),
