@@ -1,0 +1,3 @@
+//! Conversations that several probe kinds share.
+
+pub mod stream;
