@@ -131,7 +131,7 @@ macro_rules! probe_kinds {
                     biased;
                     () = cancelled => Err(Failure::new(Reason::Cancelled, "the run was cancelled")),
                     ended = tokio::time::timeout(limit, self.attempt(cx)) => ended.unwrap_or_else(|_| {
-                        Err(Failure::new(Reason::Overrun, format!("not finished within its own limit of {}", crate::text::duration(limit))))
+                        Err(Failure::new(Reason::Overrun, format!("not finished within its own limit of {}", crate::span::duration(limit))))
                     }),
                 };
                 if let Err(failure) = ended {

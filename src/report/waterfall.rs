@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use postrider_probes::phase::Phase;
-use postrider_probes::text::{duration, share};
+use postrider_probes::span::{duration, share};
 
 use super::human::reasons;
 use super::style::{Style, word};
