@@ -63,6 +63,8 @@ pub(super) struct Link {
     secrets: SecretWords,
     /// What is written now is a secret.
     hushed: bool,
+    /// Why nothing can be written any more. The server's last words may still be there to read.
+    write_error: Option<io::Error>,
 }
 
 impl Link {
@@ -91,6 +93,7 @@ impl Link {
             transcript,
             secrets: SecretWords::default(),
             hushed: false,
+            write_error: None,
         }
     }
 
@@ -124,9 +127,9 @@ impl Link {
     }
 
     /// Writes a line that imap-codec cannot render, past the flow, which must have nothing to send.
-    pub(super) async fn write_line(&mut self, line: &str) -> Result<(), LinkError> {
+    pub(super) async fn write_line(&mut self, line: &str) {
         self.answered = 0;
-        self.write(format!("{line}\r\n").as_bytes()).await
+        self.write(format!("{line}\r\n").as_bytes()).await;
     }
 
     /// Waits for the next thing to happen. May be dropped while only answers are awaited.
@@ -137,7 +140,7 @@ impl Link {
                     self.attempt = status_line::Attempt::default();
                     return Ok(Heard::Event(event));
                 }
-                Err(Interrupt::Io(Io::Output(bytes))) => self.write(&bytes).await?,
+                Err(Interrupt::Io(Io::Output(bytes))) => self.write(&bytes).await,
                 Err(Interrupt::Io(Io::NeedMoreInput)) => self.feed().await?,
                 Err(Interrupt::Error(error)) => {
                     if !self.hand_in_again(&error) {
@@ -202,14 +205,19 @@ impl Link {
         let _ = self.stream.shutdown().await;
     }
 
-    async fn write(&mut self, bytes: &[u8]) -> Result<(), LinkError> {
+    async fn write(&mut self, bytes: &[u8]) {
         if !self.hushed {
             for line in String::from_utf8_lossy(bytes).lines() {
                 self.transcript.add(Direction::Sent, line);
             }
         }
-        self.stream.write_all(bytes).await.map_err(LinkError::Io)?;
-        self.stream.flush().await.map_err(LinkError::Io)
+        let written = async {
+            self.stream.write_all(bytes).await?;
+            self.stream.flush().await
+        };
+        if let Err(error) = written.await {
+            self.write_error = Some(error);
+        }
     }
 
     /// Shows the parser the next piece, reading when there is none.
@@ -217,14 +225,11 @@ impl Link {
         if self.shown == self.unread.len() {
             self.unread.clear();
             self.shown = 0;
-            let count = self
-                .stream
-                .read_buf(&mut self.unread)
-                .await
-                .map_err(LinkError::Io)?;
-            if count == 0 {
-                return Err(LinkError::Closed);
-            }
+            let count = match self.stream.read_buf(&mut self.unread).await {
+                Ok(0) => return Err(self.ended(None)),
+                Ok(count) => count,
+                Err(error) => return Err(self.ended(Some(error))),
+            };
             self.guard.feed(&self.unread).map_err(LinkError::TooMuch)?;
             // The guard counts single responses; what answers one command is bounded as a whole.
             self.answered = self.answered.saturating_add(count);
@@ -237,15 +242,21 @@ impl Link {
         let bytes = &self.unread[self.shown..self.shown + length];
         quietly(|| self.client.enqueue_input(bytes));
         self.shown += length;
-        if let Piece::Line { literal } = piece {
+        if piece == Piece::LineEnd {
             self.transcript
                 .add(Direction::Received, self.line().as_str());
-            if let Some(octets) = literal {
-                self.transcript
-                    .add(Direction::Received, &format!("«{octets} octets»"));
-            }
         }
         Ok(())
+    }
+
+    /// Nothing more can be read.
+    fn ended(&mut self, error: Option<io::Error>) -> LinkError {
+        match self.write_error.take().or(error) {
+            // A TLS session that ends without its goodbye.
+            Some(error) if error.kind() == io::ErrorKind::UnexpectedEof => LinkError::Closed,
+            Some(error) => LinkError::Io(error),
+            None => LinkError::Closed,
+        }
     }
 
     /// After a message that the parser refused: `true` if a simpler form of it is now waiting.

@@ -225,14 +225,14 @@ impl Session {
         let mut running = self.begin(name)?;
         let space = if arguments.is_empty() { "" } else { " " };
         let line = format!("{} {name}{space}{arguments}", running.tag.as_ref());
-        match timeout_at(running.deadline, self.link.write_line(&line)).await {
-            Ok(Ok(())) => {
-                running.sent = true;
-                self.finish(running, each).await
-            }
-            Ok(Err(error)) => Err(self.broken(error, name)),
-            Err(_) => Err(ImapError::TimedOut { command: name }),
+        if timeout_at(running.deadline, self.link.write_line(&line))
+            .await
+            .is_err()
+        {
+            return Err(ImapError::TimedOut { command: name });
         }
+        running.sent = true;
+        self.finish(running, each).await
     }
 
     /// Starts the clock of a command and gives it a tag.

@@ -100,6 +100,49 @@ async fn headers_come_in_order_with_their_facts() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_message_with_a_strange_date_is_seen_all_the_same() {
+    let (peer, mut session) = selected(
+        2,
+        "C: P3 UID FETCH 8:* (UID INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER]<0.131072>)
+         S: * 1 FETCH (UID 8 RFC822.SIZE 4 BODY[HEADER]<0> \"one\")
+         S: * 2 FETCH (UID 9 INTERNALDATE \"yesterday\" BODY[HEADER]<0> \"two\")
+         S: P3 OK done
+         C: P4 UID FETCH 8:* (UID BODY.PEEK[HEADER])
+         S: * 1 FETCH (UID 8 BODY[HEADER] \"one\")
+         S: * 2 FETCH (UID 9 BODY[HEADER] \"two\")
+         S: P4 OK done",
+    )
+    .await;
+    let arrived = session.headers_from(8, 100).await.expect("an answer");
+    let seen: Vec<_> = arrived
+        .iter()
+        .map(|one| (one.uid, one.size, one.header.as_slice()))
+        .collect();
+    assert_eq!(seen, [(8, Some(4), b"one".as_slice()), (9, None, b"two")]);
+    drop(session);
+    peer.done().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_without_partial_headers_gives_whole_ones() {
+    let (peer, mut session) = selected(
+        2,
+        "C: P3 UID FETCH 9:* (UID INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER]<0.131072>)
+         S: P3 BAD what?
+         C: P4 UID FETCH 9:* (UID BODY.PEEK[HEADER])
+         S: * 2 FETCH (UID 9 BODY[HEADER] \"two\")
+         S: P4 OK done",
+    )
+    .await;
+    assert_eq!(
+        session.headers_from(9, 100).await.expect("an answer").len(),
+        1
+    );
+    drop(session);
+    peer.done().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_full_folder_is_listed_first_and_read_in_part() {
     let (peer, mut session) = selected(
         5000,
