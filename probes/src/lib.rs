@@ -1,3 +1,16 @@
-//! What touches the network.
+//! What touches the network: one file per probe kind in `kinds/`, conversations in `dialogue/`.
 
+pub mod account;
+pub mod context;
 pub mod dialogue;
+pub mod kind;
+pub mod kinds;
+pub mod net;
+pub mod outcome;
+pub mod phase;
+pub mod post;
+pub mod reason;
+pub mod setting;
+pub mod target;
+
+pub use kinds::Probe;

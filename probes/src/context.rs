@@ -1,0 +1,179 @@
+//! What a probe may use: network, accounts, ledger, time, variables, and where it leaves its results.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::account::{MailboxAccount, Sender, Trust};
+use crate::kinds::deliver::MessageDefaults;
+use crate::net::Net;
+use crate::outcome::{Evidence, Finding, Mark, Outcome, TranscriptLine};
+use crate::phase::Phase;
+use crate::post::Post;
+use crate::setting::{Template, Variables};
+use crate::target::Target;
+
+/// Lines kept of one check's dialogue.
+const TRANSCRIPT_LINES: usize = 400;
+/// Characters kept of one line.
+const TRANSCRIPT_WIDTH: usize = 500;
+
+/// What is the same for every check of a run.
+#[derive(Debug)]
+pub struct Surroundings<'a> {
+    /// Names and connections.
+    pub net: &'a dyn Net,
+    /// The ledger.
+    pub post: &'a dyn Post,
+    /// Senders by name.
+    pub senders: &'a BTreeMap<String, Sender>,
+    /// Mailboxes by name.
+    pub mailboxes: &'a BTreeMap<String, MailboxAccount>,
+    /// The platform-wide settings that steps may override.
+    pub platform: &'a PlatformDefaults,
+    /// The wall clock.
+    pub now: fn() -> jiff::Timestamp,
+}
+
+/// Platform-wide settings that a step may override.
+#[derive(Debug, Clone, Default)]
+pub struct PlatformDefaults {
+    /// SMTP port of the MX hosts; 25 when not given.
+    pub smtp_port: Option<u16>,
+    /// What is trusted of MX hosts.
+    pub trust: Trust,
+    /// Local address for outgoing connections.
+    pub source_address: Option<std::net::IpAddr>,
+}
+
+/// What one check gets.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// What is the same for the whole run.
+    pub around: &'a Surroundings<'a>,
+    /// The scenario's `message:` section.
+    pub message: &'a MessageDefaults,
+    /// The item of `for_each`.
+    pub target: Option<&'a Target>,
+    /// What templates may use.
+    pub variables: &'a Variables,
+    /// The run's id.
+    pub run: &'a str,
+    /// `scenario/step`, for the headers of the mail.
+    pub check: &'a str,
+    began: Instant,
+    outcome: Mutex<Outcome>,
+}
+
+impl<'a> Context<'a> {
+    /// A context whose clock starts now.
+    #[must_use]
+    pub fn new(
+        around: &'a Surroundings<'a>,
+        message: &'a MessageDefaults,
+        target: Option<&'a Target>,
+        variables: &'a Variables,
+        run: &'a str,
+        check: &'a str,
+    ) -> Self {
+        Self {
+            around,
+            message,
+            target,
+            variables,
+            run,
+            check,
+            began: Instant::now(),
+            outcome: Mutex::default(),
+        }
+    }
+
+    /// Times `work` as `phase`, in success and in failure, and when it is dropped half-way.
+    pub async fn phase<T>(&self, phase: Phase, work: impl Future<Output = T>) -> T {
+        let _timer = PhaseTimer {
+            cx: self,
+            phase,
+            began: Instant::now(),
+        };
+        work.await
+    }
+
+    /// Adds a time that was measured elsewhere.
+    pub fn spent(&self, phase: Phase, time: Duration) {
+        self.lock().phases.add(phase, time);
+    }
+
+    /// Records something that did not hold.
+    pub fn find(&self, finding: Finding) {
+        self.lock().add(finding);
+    }
+
+    /// Adds a short fact to the result line.
+    pub fn note(&self, note: impl Into<String>) {
+        self.lock().notes.push(note.into());
+    }
+
+    /// Adds proof.
+    pub fn evidence(&self, add: impl FnOnce(&mut Evidence)) {
+        add(&mut self.lock().evidence);
+    }
+
+    /// Adds a line to the transcript; `text` must already be safe to print and free of secrets.
+    pub fn say(&self, mark: Mark, text: &str) {
+        let at = self.began.elapsed();
+        let transcript = &mut self.lock().evidence.transcript;
+        let text = match transcript.len() {
+            TRANSCRIPT_LINES.. => return,
+            n if n == TRANSCRIPT_LINES - 1 => "… the rest of the dialogue is not kept".to_owned(),
+            _ if text.chars().count() > TRANSCRIPT_WIDTH => {
+                text.chars().take(TRANSCRIPT_WIDTH).chain(['…']).collect()
+            }
+            _ => text.to_owned(),
+        };
+        transcript.push(TranscriptLine { at, mark, text });
+    }
+
+    /// Fills a template.
+    ///
+    /// # Errors
+    /// `internal`: configuration was checked for unknown names when it was loaded.
+    pub fn fill(&self, template: &Template) -> Result<String, Finding> {
+        template
+            .fill(self.variables)
+            .map_err(|error| Finding::new(crate::reason::Reason::Internal, error.to_string()))
+    }
+
+    /// Since the check began.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// Ends the check.
+    #[must_use]
+    pub fn finish(self) -> Outcome {
+        self.outcome
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was gathered until now; for a check that is cut off.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Outcome> {
+        self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct PhaseTimer<'c, 'a> {
+    cx: &'c Context<'a>,
+    phase: Phase,
+    began: Instant,
+}
+
+impl Drop for PhaseTimer<'_, '_> {
+    fn drop(&mut self) {
+        self.cx.spent(self.phase, self.began.elapsed());
+    }
+}

@@ -1,0 +1,128 @@
+//! What a probe kind is, and the list of kinds.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::time::Duration;
+
+use crate::context::Context;
+use crate::kinds::deliver::MessageDefaults;
+use crate::outcome::Failure;
+use crate::setting::{Place, Problem};
+
+/// A probe kind. The type that implements it *is* its configuration: what stands under the verb in YAML.
+pub trait Kind {
+    /// The verb.
+    const NAME: &'static str;
+
+    /// What the type system could not check: references, contradictions. Contacts nothing.
+    fn check(&self, names: &Names<'_>, at: Place, problems: &mut Vec<Problem>);
+
+    /// The longest that one check may take by its own limits.
+    fn longest(&self, message: &MessageDefaults) -> Duration;
+
+    /// One attempt. Findings, times and evidence go to the context; an `Err` ends the check.
+    fn run(&self, cx: &Context<'_>) -> impl Future<Output = Result<(), Failure>> + Send;
+}
+
+/// What the rest of the configuration defines, for `check`.
+#[derive(Debug)]
+pub struct Names<'a> {
+    /// Senders, with the place of their definition.
+    pub senders: &'a BTreeMap<String, Place>,
+    /// Mailboxes, with the place of their definition.
+    pub mailboxes: &'a BTreeMap<String, Place>,
+    /// The scenario's `message:` section.
+    pub message: &'a MessageDefaults,
+    /// Whether the step has `for_each`, so that `${item.…}` is defined.
+    pub for_each: bool,
+}
+
+impl Names<'_> {
+    /// Reports a reference to something that is not defined, with the nearest name as a hint.
+    pub fn unknown(what: &str, name: &str, at: Place, known: &BTreeMap<String, Place>) -> Problem {
+        let mut problem = Problem::error(
+            "unknown-reference",
+            at,
+            format!("no {what} is called `{name}`"),
+        );
+        let nearest = known
+            .iter()
+            .map(|(candidate, place)| {
+                (
+                    strsim::damerau_levenshtein(candidate, name),
+                    candidate,
+                    place,
+                )
+            })
+            .filter(|(distance, candidate, _)| *distance <= candidate.len().max(name.len()) / 2)
+            .min_by_key(|(distance, ..)| *distance);
+        if let Some((_, candidate, place)) = nearest {
+            problem.help = Some(format!("did you mean `{candidate}`?"));
+            problem.related = Some((*place, "did you mean this one?".to_owned()));
+        } else if known.is_empty() {
+            problem.help = Some(format!("no {what} is defined at all"));
+        } else {
+            let list: Vec<String> = known
+                .keys()
+                .map(|candidate| format!("`{candidate}`"))
+                .collect();
+            problem.help = Some(format!("there are {}", list.join(", ")));
+        }
+        problem
+    }
+}
+
+/// Makes, from one list of kinds: the `Verbs` part of a step as it is written (one optional key for each kind),
+/// and the [`Probe`] that runs.
+macro_rules! probe_kinds {
+    ($($(#[doc = $doc:literal])* $module:ident :: $type:ident,)*) => {
+        /// One step's verb.
+        #[derive(Debug, Clone)]
+        pub enum Probe { $($(#[doc = $doc])* $type($module::$type),)* }
+
+        impl Probe {
+            /// Every verb and its one-line description, sorted by name.
+            pub const CATALOGUE: &'static [(&'static str, &'static str)] =
+                &[$((<$module::$type as Kind>::NAME, concat!($($doc),*)),)*];
+
+            /// The verb's name.
+            #[must_use]
+            pub fn name(&self) -> &'static str {
+                match self { $(Self::$type(_) => <$module::$type as Kind>::NAME,)* }
+            }
+
+            /// See [`Kind::check`].
+            pub fn check(&self, names: &Names<'_>, at: Place, problems: &mut Vec<Problem>) {
+                match self { $(Self::$type(kind) => kind.check(names, at, problems),)* }
+            }
+
+            /// See [`Kind::longest`].
+            #[must_use]
+            pub fn longest(&self, message: &MessageDefaults) -> Duration {
+                match self { $(Self::$type(kind) => kind.longest(message),)* }
+            }
+
+            // Each arm's future is boxed: otherwise the match is as large as its largest arm.
+            async fn attempt(&self, cx: &Context<'_>) -> Result<(), Failure> {
+                match self { $(Self::$type(kind) => Box::pin(kind.run(cx)).await,)* }
+            }
+
+            /// Reads the verb named `verb` from its YAML value; `None` when no kind has that name.
+            ///
+            /// # Errors
+            /// The reader's own, with its place.
+            pub fn read<'de, D: serde::Deserializer<'de>>(verb: &str, value: D) -> Option<Result<Self, D::Error>> {
+                $(if verb == <$module::$type as Kind>::NAME {
+                    return Some(serde::Deserialize::deserialize(value).map(Self::$type));
+                })*
+                None
+            }
+
+            /// The JSON Schema of each verb's value.
+            pub fn schemas(generator: &mut schemars::SchemaGenerator) -> Vec<(&'static str, schemars::Schema)> {
+                vec![$((<$module::$type as Kind>::NAME, generator.subschema_for::<$module::$type>()),)*]
+            }
+        }
+    };
+}
+pub(crate) use probe_kinds;

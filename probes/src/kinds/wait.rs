@@ -1,0 +1,35 @@
+//! `wait`: lets time pass between steps.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::context::Context;
+use crate::kind::{Kind, Names};
+use crate::kinds::deliver::MessageDefaults;
+use crate::outcome::Failure;
+use crate::setting::{Period, Place, Problem};
+
+/// Waits, so that a later step finds what an earlier one started.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Wait {
+    /// How long.
+    #[schemars(example = &"30s")]
+    pub r#for: Period,
+}
+
+impl Kind for Wait {
+    const NAME: &'static str = "wait";
+
+    fn check(&self, _: &Names<'_>, _: Place, _: &mut Vec<Problem>) {}
+
+    fn longest(&self, _: &MessageDefaults) -> Duration {
+        self.r#for.0
+    }
+
+    async fn run(&self, _: &Context<'_>) -> Result<(), Failure> {
+        tokio::time::sleep(self.r#for.0).await;
+        Ok(())
+    }
+}

@@ -1,0 +1,250 @@
+//! What a check gave: findings, times, evidence.
+
+use std::time::Duration;
+
+use crate::phase::PhaseTimes;
+use crate::reason::Reason;
+
+/// The five words that every surface shares, from best to worst for sorting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Status {
+    /// A rule said not to run; the rule is named.
+    Skip,
+    /// Every expectation held.
+    Pass,
+    /// It works, but a preference did not hold.
+    Degraded,
+    /// It could not be tested: the fault is on the probe's side.
+    Error,
+    /// The mail platform broke an expectation.
+    Fail,
+}
+
+impl Status {
+    /// Every status, best first.
+    pub const ALL: [Self; 5] = [
+        Self::Pass,
+        Self::Degraded,
+        Self::Fail,
+        Self::Error,
+        Self::Skip,
+    ];
+
+    /// The word used in data: JSON, metrics, YAML.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Degraded => "degraded",
+            Self::Fail => "fail",
+            Self::Error => "error",
+            Self::Skip => "skip",
+        }
+    }
+}
+
+impl std::fmt::Display for Status {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One thing that did not hold: a reason code and the sentence that follows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How bad it is here; `prefer` makes a failure `degraded`.
+    pub status: Status,
+    /// The stable code.
+    pub reason: Reason,
+    /// What happened, with the other side's own words, already made safe to print; one line.
+    pub message: String,
+}
+
+impl Finding {
+    /// A finding with the status that its reason gives by itself.
+    #[must_use]
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            status: reason.status(),
+            reason,
+            message: message.into(),
+        }
+    }
+
+    /// The same finding as a broken preference: never worse than `degraded`.
+    #[must_use]
+    pub fn as_preference(mut self) -> Self {
+        if self.status == Status::Fail {
+            self.status = Status::Degraded;
+        }
+        self
+    }
+
+    /// `code: message`, the same line on every surface.
+    #[must_use]
+    pub fn line(&self) -> String {
+        format!("{}: {}", self.reason.code(), self.message)
+    }
+}
+
+/// Why a conversation ended early. The caller turns it into an [`Outcome`].
+pub type Failure = Finding;
+
+/// Everything that a check gave.
+#[derive(Debug, Clone, Default)]
+pub struct Outcome {
+    /// What did not hold, worst first; empty means `pass`.
+    pub findings: Vec<Finding>,
+    /// How long each phase took.
+    pub phases: PhaseTimes,
+    /// Short facts for the result line: `250`, `INBOX`, `exact`.
+    pub notes: Vec<String>,
+    /// Proof.
+    pub evidence: Evidence,
+}
+
+impl Outcome {
+    /// Adds a finding and keeps the worst first; equal ones stay in order.
+    pub fn add(&mut self, finding: Finding) {
+        self.findings.push(finding);
+        self.findings.sort_by(|a, b| b.status.cmp(&a.status));
+    }
+
+    /// The worst finding's status, or `pass`.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.findings
+            .first()
+            .map_or(Status::Pass, |finding| finding.status)
+    }
+}
+
+/// What a check leaves as proof. Everything is bounded and safe to print; no secret is in it.
+#[derive(Debug, Clone, Default)]
+pub struct Evidence {
+    /// The dialogue, in the notation that swaks made common.
+    pub transcript: Vec<TranscriptLine>,
+    /// What the SMTP server said of itself.
+    pub smtp: Option<SmtpFacts>,
+    /// What TLS was negotiated.
+    pub tls: Option<TlsFacts>,
+    /// The ledger entries of this check, in the order sent.
+    pub entries: Vec<String>,
+    /// Where and when the message was seen.
+    pub arrivals: Vec<ArrivalFacts>,
+    /// DNS answers, one per line, as `name type ttl data` or `server: answer`.
+    pub answers: Vec<String>,
+}
+
+/// One line of a dialogue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TranscriptLine {
+    /// Since the check began.
+    pub at: Duration,
+    /// Who said it.
+    pub mark: Mark,
+    /// The line without its end, made safe to print, shortened when long.
+    pub text: String,
+}
+
+/// The swaks marks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// `===` what the probe did.
+    Info,
+    /// `***` something unexpected.
+    Unexpected,
+    /// ` ->` sent in the clear.
+    Sent,
+    /// `<- ` received in the clear.
+    Received,
+    /// ` ~>` sent inside TLS.
+    SentTls,
+    /// `<~ ` received inside TLS.
+    ReceivedTls,
+}
+
+impl Mark {
+    /// The three characters in front of a line.
+    #[must_use]
+    pub fn glyph(self) -> &'static str {
+        match self {
+            Self::Info => "===",
+            Self::Unexpected => "***",
+            Self::Sent => " ->",
+            Self::Received => "<- ",
+            Self::SentTls => " ~>",
+            Self::ReceivedTls => "<~ ",
+        }
+    }
+}
+
+/// What an SMTP server said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SmtpFacts {
+    /// The greeting, without `220`.
+    pub banner: Option<String>,
+    /// The EHLO keywords with their parameters, of the last EHLO.
+    pub keywords: Vec<String>,
+    /// The reply that decided: code and text.
+    pub final_reply: Option<String>,
+    /// The queue id read from the final reply.
+    pub queue_id: Option<String>,
+}
+
+/// What was negotiated and presented.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TlsFacts {
+    /// `TLSv1.3`.
+    pub version: String,
+    /// IANA name of the cipher suite.
+    pub cipher: String,
+    /// Subject alternative names (or the common name when there are none).
+    pub names: Vec<String>,
+    /// The issuer's distinguished name.
+    pub issuer: String,
+    /// End of validity.
+    pub not_after: Option<jiff::Timestamp>,
+    /// SHA-256 of the certificate, hexadecimal.
+    pub fingerprint: String,
+    /// What verification said: `None` when the chain, the time and the name are good.
+    pub fault: Option<String>,
+    /// Verification was switched off by `insecure: true`.
+    pub insecure: bool,
+}
+
+/// Where and when a message was seen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ArrivalFacts {
+    /// The mailbox's name in the configuration.
+    pub mailbox: String,
+    /// The folder.
+    pub folder: String,
+    /// Its UID there.
+    pub uid: u32,
+    /// From the final reply to the sighting; `None` when the final reply never came.
+    pub after: Option<Duration>,
+    /// When IMAP IDLE announced it, if IDLE was running.
+    pub pushed_after: Option<Duration>,
+    /// The server's INTERNALDATE.
+    pub internal_date: Option<jiff::Timestamp>,
+    /// The hops of its `Received` fields, oldest first.
+    pub hops: Vec<HopFacts>,
+    /// The difference between the first hop's clock and ours, seconds; ours is the reference.
+    pub skew_seconds: Option<f64>,
+    /// The `Authentication-Results` bodies, unfolded.
+    pub authentication_results: Vec<String>,
+}
+
+/// One hop of a message.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HopFacts {
+    /// The host before, when there is one.
+    pub from: Option<String>,
+    /// The host that wrote the field.
+    pub by: String,
+    /// Seconds since the hop before, by the servers' own clocks (1 s resolution), never negative.
+    pub seconds: Option<f64>,
+    /// The difference was negative: the clocks disagree.
+    pub skewed: bool,
+}

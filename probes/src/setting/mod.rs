@@ -1,0 +1,17 @@
+//! Values as they are written in YAML: each is parsed once and cannot be wrong afterwards.
+
+mod parsed;
+mod period;
+mod problem;
+mod secret;
+mod size;
+mod spanned;
+mod template;
+
+pub use parsed::Parsed;
+pub use period::Period;
+pub use problem::{Problem, Severity};
+pub use secret::Secret;
+pub use size::Size;
+pub use spanned::{Place, SPANNED_NAME, Spanned};
+pub use template::{Template, UnknownVariable, Variables};

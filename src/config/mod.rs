@@ -1,0 +1,3 @@
+//! What is written, and what will run.
+
+pub mod plan;

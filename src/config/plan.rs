@@ -1,0 +1,176 @@
+//! What will run: defaults applied, references resolved, units typed. Nothing in here can fail later for a reason
+//! that could have been known when it was loaded.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use postrider_probes::Probe;
+use postrider_probes::account::{MailboxAccount, Sender};
+use postrider_probes::context::PlatformDefaults;
+use postrider_probes::kinds::deliver::{Family, MessageDefaults};
+use postrider_probes::setting::{Spanned, Template};
+
+/// Everything that the files say.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The files that were read, the main file first.
+    pub files: Vec<PathBuf>,
+    /// SHA-256 over the files' names and bytes, hexadecimal.
+    pub sha256: String,
+    /// The name of the place that the probes look from.
+    pub vantage: String,
+    /// The resolver to ask; the system's when `None`.
+    pub resolver: Option<SocketAddr>,
+    /// What the operator believes about the platform.
+    pub inventory: Inventory,
+    /// Platform-wide settings that steps may override.
+    pub platform: PlatformDefaults,
+    /// By name.
+    pub senders: BTreeMap<String, Sender>,
+    /// By name.
+    pub mailboxes: BTreeMap<String, MailboxAccount>,
+    /// After this time without a sighting, and a look that proves it, a mail is lost.
+    pub lost_after: Duration,
+    /// In the order of the files.
+    pub scenarios: Vec<Scenario>,
+}
+
+/// Nodes and their addresses.
+#[derive(Debug, Clone, Default)]
+pub struct Inventory {
+    /// Mail domains of the platform.
+    pub domains: Vec<String>,
+    /// In the order written.
+    pub nodes: Vec<Node>,
+}
+
+/// One filter node.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Its server name: PTR, banner and EHLO name.
+    pub server_name: Option<String>,
+    /// Addresses that serve the lowest MX preference.
+    pub primary: Vec<IpAddr>,
+    /// Addresses that serve the others.
+    pub fallback: Vec<IpAddr>,
+    /// Data centre.
+    pub site: Option<String>,
+}
+
+/// One scenario file.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    /// Unique name.
+    pub name: String,
+    /// One sentence for people.
+    pub title: Option<String>,
+    /// Who cares.
+    pub owner: Option<String>,
+    /// Where to read on.
+    pub runbook: Option<String>,
+    /// For selection.
+    pub tags: Vec<String>,
+    /// When `serve` runs it.
+    pub schedule: Option<Schedule>,
+    /// The whole run's time limit.
+    pub timeout: Duration,
+    /// Order of the steps.
+    pub steps_run: StepsRun,
+    /// Defaults of its mails.
+    pub message: MessageDefaults,
+    /// The steps.
+    pub steps: Vec<Step>,
+    /// Where it is written.
+    pub source: Source,
+}
+
+/// When `serve` runs a scenario.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedule {
+    /// Interval or cron pattern.
+    pub when: When,
+    /// Random extra delay, at most this.
+    pub jitter: Duration,
+    /// Runs of the scenario at the same time.
+    pub max_in_flight: u32,
+}
+
+/// Interval or cron pattern.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum When {
+    /// Each time this has passed since the last planned start.
+    Every(Duration),
+    /// A checked five-field pattern in a checked time zone.
+    Cron {
+        /// The pattern as written.
+        pattern: String,
+        /// IANA name.
+        timezone: String,
+    },
+}
+
+/// Order of a scenario's steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepsRun {
+    /// One after the other; after a failure the rest is skipped, but for `always` steps.
+    InOrder,
+    /// All at the planned moment.
+    Together,
+}
+
+/// One step.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Unique in its scenario.
+    pub id: String,
+    /// One sentence for people.
+    pub title: Option<String>,
+    /// Makes one check for each item.
+    pub for_each: Option<ForEach>,
+    /// Time limit of each check.
+    pub timeout: Option<Duration>,
+    /// Runs even after a failure or a cancellation.
+    pub always: bool,
+    /// The verb.
+    pub probe: Probe,
+    /// Where it is written.
+    pub source: Source,
+}
+
+/// An expansion of MX records.
+#[derive(Debug, Clone)]
+pub struct ForEach {
+    /// The domain.
+    pub mx_of: Spanned<Template>,
+    /// Which preferences.
+    pub preference: Preference,
+    /// Which addresses.
+    pub family: Family,
+    /// Whether an address that several MX hosts share is probed once.
+    pub distinct: bool,
+}
+
+/// Which preferences an expansion takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Preference {
+    /// The lowest number: the primary MX.
+    Lowest,
+    /// All others: the fallback MX.
+    NotLowest,
+    /// Every one.
+    #[default]
+    Any,
+}
+
+/// A place to show to people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The path as the user would write it.
+    pub file: PathBuf,
+    /// From 1.
+    pub line: u32,
+}

@@ -1,0 +1,3 @@
+//! One watch per mailbox and folder.
+
+pub mod news;

@@ -1,0 +1,3 @@
+//! One run of scenarios.
+
+pub mod event;
