@@ -1,5 +1,6 @@
 //! `deliver`: one tagged mail on port 25, to a chosen address or as a sender would route it, followed into the mailbox.
 
+mod check;
 mod reply_pattern;
 mod settings;
 
@@ -19,10 +20,12 @@ use crate::setting::{Place, Problem};
 impl Kind for Deliver {
     const NAME: &'static str = "deliver";
 
-    fn check(&self, _: &Names<'_>, _: Place, _: &mut Vec<Problem>) {}
+    fn check(&self, names: &Names<'_>, at: Place, problems: &mut Vec<Problem>) {
+        check::check(self, names, at, problems);
+    }
 
     fn longest(&self, _: &MessageDefaults) -> Duration {
-        Duration::from_secs(60)
+        check::longest(self)
     }
 
     async fn run(&self, _: &Context<'_>) -> Result<(), Failure> {
