@@ -18,8 +18,23 @@ pub trait Kind {
     /// What the type system could not check: references, contradictions. Contacts nothing.
     fn check(&self, names: &Names<'_>, at: Place, problems: &mut Vec<Problem>);
 
-    /// The longest that one check may take by its own limits.
+    /// The longest that one check may take by its own limits: then it is cut off.
     fn longest(&self, message: &MessageDefaults) -> Duration;
+
+    /// The longest that a check takes which meets its limits: a run must leave time for it.
+    fn patience(&self, message: &MessageDefaults) -> Duration {
+        self.longest(message)
+    }
+
+    /// The mailbox and the folder that this kind waits for, by their names: they must be watched before anything is sent.
+    fn watches(&self, _: &MessageDefaults) -> Option<(String, String)> {
+        None
+    }
+
+    /// The TCP port that it contacts on a target, when it is not the default.
+    fn port(&self) -> Option<u16> {
+        None
+    }
 
     /// One attempt. Findings, times and evidence go to the context; an `Err` ends the check.
     fn run(&self, cx: &Context<'_>) -> impl Future<Output = Result<(), Failure>> + Send;
@@ -119,6 +134,39 @@ macro_rules! probe_kinds {
             #[must_use]
             pub fn longest(&self, message: &MessageDefaults) -> Duration {
                 match self { $(Self::$type(kind) => kind.longest(message),)* }
+            }
+
+            /// See [`Kind::patience`].
+            #[must_use]
+            pub fn patience(&self, message: &MessageDefaults) -> Duration {
+                match self { $(Self::$type(kind) => kind.patience(message),)* }
+            }
+
+            /// See [`Kind::watches`].
+            #[must_use]
+            pub fn watches(&self, message: &MessageDefaults) -> Option<(String, String)> {
+                match self { $(Self::$type(kind) => kind.watches(message),)* }
+            }
+
+            /// See [`Kind::port`].
+            #[must_use]
+            pub fn port(&self) -> Option<u16> {
+                match self { $(Self::$type(kind) => kind.port(),)* }
+            }
+
+            /// One attempt, for at most `limit`, given up when `cancelled` completes. Everything that came of it
+            /// is in the context, however it ended.
+            pub async fn run(&self, cx: &Context<'_>, limit: Duration, cancelled: impl Future<Output = ()>) {
+                let ended = tokio::select! {
+                    biased;
+                    () = cancelled => Err(Failure::new(Reason::Cancelled, "the run was cancelled")),
+                    ended = tokio::time::timeout(limit, self.attempt(cx)) => ended.unwrap_or_else(|_| {
+                        Err(Failure::new(Reason::Overrun, format!("not finished within its own limit of {}", crate::text::duration(limit))))
+                    }),
+                };
+                if let Err(failure) = ended {
+                    cx.find(failure);
+                }
             }
 
             // Each arm's future is boxed: otherwise the match is as large as its largest arm.

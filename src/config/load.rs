@@ -20,24 +20,19 @@ const FILES_LIMIT: usize = 1_000;
 pub struct Request {
     /// The main file; without one, scenarios can name no sender and no mailbox.
     pub main: Option<PathBuf>,
-    /// Scenarios given beside the main file's own.
-    pub given: Vec<Given>,
+    /// Scenarios beside the main file's own.
+    pub extra: Vec<Extra>,
     /// The environment variables.
     pub environment: BTreeMap<String, String>,
 }
 
-/// A scenario that was given on the command line.
+/// A scenario that was given on the command line, taken as if the main file included it.
 #[derive(Debug, Clone)]
-pub enum Given {
+pub enum Extra {
     /// A file.
     File(PathBuf),
     /// A text, as from standard input.
-    Text {
-        /// What to call it in messages.
-        name: PathBuf,
-        /// The text.
-        text: String,
-    },
+    Text(String),
 }
 
 /// What was read.
@@ -49,8 +44,8 @@ pub struct Loaded {
     pub problems: Vec<Problem>,
     /// The files, for showing the mistakes.
     pub sources: Sources,
-    /// The names of the scenarios that were given, not included.
-    pub given: Vec<String>,
+    /// The names of the extra scenarios.
+    pub extra_names: Vec<String>,
 }
 
 impl Request {
@@ -59,7 +54,7 @@ impl Request {
     pub fn new(main: &Path) -> Self {
         Self {
             main: Some(main.to_path_buf()),
-            given: Vec::new(),
+            extra: Vec::new(),
             environment: std::env::vars_os()
                 .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
                 .collect(),
@@ -71,6 +66,16 @@ impl Request {
 #[must_use]
 pub fn load(main: &Path) -> Loaded {
     Request::new(main).load()
+}
+
+/// As [`load`], with scenarios from the command line.
+#[must_use]
+pub fn load_with(main: &Path, extra: &[Extra]) -> Loaded {
+    Request {
+        extra: extra.to_vec(),
+        ..Request::new(main)
+    }
+    .load()
 }
 
 impl Loaded {
@@ -114,17 +119,17 @@ impl Request {
         for (path, at) in loader.included(self.main.as_deref(), &main.include) {
             scenarios.extend(loader.scenario_file(&path, at).1);
         }
-        let mut given = Vec::new();
-        for one in &self.given {
+        let mut extra_names = Vec::new();
+        for one in &self.extra {
             let (name, scenario) = match one {
-                Given::File(path) => loader.scenario_file(path, Place::default()),
-                Given::Text { name, text } => loader.scenario_text(name, text),
+                Extra::File(path) => loader.scenario_file(path, Place::default()),
+                Extra::Text(text) => loader.scenario_text(Path::new("<stdin>"), text),
             };
-            given.extend(name);
+            extra_names.extend(name);
             scenarios.extend(scenario);
         }
         loader.unused_mailboxes();
-        loader.finish(main, scenarios, given)
+        loader.finish(main, scenarios, extra_names)
     }
 }
 
@@ -340,7 +345,7 @@ impl Loader<'_> {
         }
     }
 
-    fn finish(self, main: MainFile, scenarios: Vec<Scenario>, given: Vec<String>) -> Loaded {
+    fn finish(self, main: MainFile, scenarios: Vec<Scenario>, extra_names: Vec<String>) -> Loaded {
         let mut problems = self.scope.problems;
         problems.sort_by_key(|problem| (problem.at, problem.severity));
         problems.dedup();
@@ -373,7 +378,7 @@ impl Loader<'_> {
             plan,
             problems,
             sources: self.sources,
-            given,
+            extra_names,
         }
     }
 }

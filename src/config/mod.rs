@@ -10,8 +10,8 @@ mod resolve;
 mod source;
 mod yaml;
 
-pub use load::{Given, Loaded, Request, load};
-pub use source::{SourceFile, Sources};
+pub use load::{Extra, Loaded, Request, load, load_with};
+pub use source::{LARGEST_FILE, SourceFile, Sources};
 
 /// A YAML text as JSON, for examples in the schema and for comparing the two; `None` when it is no YAML.
 #[must_use]

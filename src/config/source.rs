@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use postrider_probes::setting::{Place, Problem};
 
-/// No configuration file is larger.
-const FILE_LIMIT: u64 = 1 << 20;
+/// No configuration file is larger, in bytes.
+pub const LARGEST_FILE: u64 = 1 << 20;
 
 /// Every file that was read, the main file first; a [`Place`] names its file by the index in here.
 #[derive(Debug, Clone, Default)]
@@ -125,7 +125,7 @@ pub(super) fn read(path: &Path, at: Place, sources: &mut Sources) -> Result<(u32
             return Err(std::io::ErrorKind::IsADirectory.into());
         }
         let mut bytes = Vec::new();
-        file.take(FILE_LIMIT + 1).read_to_end(&mut bytes)?;
+        file.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
         Ok(bytes)
     });
     let bytes = open.map_err(|error| match error.kind() {
@@ -160,7 +160,7 @@ pub(super) fn read(path: &Path, at: Place, sources: &mut Sources) -> Result<(u32
 
 /// Refuses a text that is larger than any configuration.
 pub(super) fn check_size(path: &Path, bytes: usize) -> Result<(), Problem> {
-    if bytes as u64 <= FILE_LIMIT {
+    if bytes as u64 <= LARGEST_FILE {
         return Ok(());
     }
     Err(Problem::error(

@@ -165,14 +165,10 @@ impl Scope<'_> {
     }
 
     fn trust(&mut self, raw: Option<&Spanned<TrustSettings>>) -> Trust {
-        match raw.map(|raw| raw.trust()) {
-            None => Trust::default(),
-            Some(Ok(trust)) => trust,
-            Some(Err(problem)) => {
-                self.push(problem);
-                Trust::default()
-            }
-        }
+        raw.map_or_else(Trust::default, |raw| {
+            raw.check(&mut self.problems);
+            raw.trust()
+        })
     }
 
     fn sender(&mut self, name: &Spanned<String>, raw: &RawSender) -> Option<Sender> {

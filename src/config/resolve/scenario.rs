@@ -95,8 +95,16 @@ pub(in crate::config) fn scenario(
     scope.templates(tree, &read.templates, &items(tree, written));
 
     let together = raw.steps_run == RawStepsRun::Together;
-    let longest = longest(&steps, message, together);
-    let timeout = scope.timeout(raw.timeout, longest, together);
+    let timeout = match raw.timeout {
+        Some(written) => {
+            let patience = longest(&steps, together, |probe| probe.patience(message));
+            scope.timeout(written, patience, together);
+            written.value.0
+        }
+        None => {
+            longest(&steps, together, |probe| probe.longest(message)).0 + Duration::from_secs(60)
+        }
+    };
     Some(Scenario {
         name: raw.name.as_ref()?.value.clone(),
         title: raw.title.as_ref().map(|title| title.value.clone()),
@@ -174,7 +182,7 @@ impl Scope<'_> {
                 return None;
             }
         };
-        let own = probe.longest(names.message);
+        let own = probe.patience(names.message);
         if let Some(timeout) = raw.timeout
             && timeout.0 < own
         {
@@ -200,28 +208,19 @@ impl Scope<'_> {
         })
     }
 
-    /// The run's limit: as written, else what the steps may take and a minute more.
-    fn timeout(
-        &mut self,
-        written: Option<Spanned<Period>>,
-        (longest, who): (Duration, String),
-        together: bool,
-    ) -> Duration {
-        let Some(written) = written else {
-            return longest + Duration::from_secs(60);
-        };
-        if written.0 < longest {
-            let mut problem = Problem::warning(
-                "timeout-too-short",
-                written.at,
-                "this scenario can never report its own result",
-            )
-            .help(format!("set `timeout: {}`, or lower `within`", rounded_up(longest)));
-            let together = if together { "" } else { "one after the other " };
-            problem.label = format!("the steps may wait {together}up to {} ({who})", Period(longest));
-            self.problems.push(problem);
+    /// Warns when the run's limit ends it before its steps have met theirs.
+    fn timeout(&mut self, written: Spanned<Period>, (longest, who): (Duration, String), together: bool) {
+        if written.0 >= longest {
+            return;
         }
-        written.value.0
+        let problem = self.warning(
+            "timeout-too-short",
+            written.at,
+            "this scenario can never report its own result",
+        );
+        problem.help = Some(format!("set `timeout: {}`, or lower `within`", rounded_up(longest)));
+        let together = if together { "" } else { "one after the other " };
+        problem.label = format!("the steps may wait {together}up to {} ({who})", Period(longest));
     }
 }
 
@@ -238,21 +237,25 @@ fn expansion(raw: &RawForEach) -> ForEach {
     }
 }
 
-/// How long a run may take by the limits of its steps, and which of them makes most of it. The checks of one step run
+/// How long a run takes when each step takes `limit`, and which of them makes most of it. The checks of one step run
 /// beside each other.
-fn longest(steps: &[Step], message: &MessageDefaults, together: bool) -> (Duration, String) {
-    let each = steps.iter().map(|step| {
-        let own = step.probe.longest(message);
-        (step.timeout.map_or(own, |limit| limit.min(own)), &step.id)
-    });
-    let most = each.clone().max_by_key(|(time, _)| *time);
-    let who = most.map_or_else(String::new, |(time, id)| format!("{id}: {}", Period(time)));
-    let time = match most {
-        None => Duration::ZERO,
-        Some((time, _)) if together => time,
-        Some(_) => each.map(|(time, _)| time).sum(),
+fn longest(
+    steps: &[Step],
+    together: bool,
+    limit: impl Fn(&Probe) -> Duration,
+) -> (Duration, String) {
+    let each: Vec<(Duration, &str)> = steps
+        .iter()
+        .map(|step| {
+            let own = limit(&step.probe);
+            (step.timeout.map_or(own, |limit| limit.min(own)), step.id.as_str())
+        })
+        .collect();
+    let Some((most, who)) = each.iter().max_by_key(|(time, _)| *time) else {
+        return (Duration::ZERO, String::new());
     };
-    (time, who)
+    let all = if together { *most } else { each.iter().map(|(time, _)| *time).sum() };
+    (all, format!("{who}: {}", Period(*most)))
 }
 
 /// The next whole minute, or second below one.

@@ -8,7 +8,7 @@ use super::{Scope, did_you_mean};
 use crate::config::yaml::{Node, Value};
 
 /// What `for_each` gives a step.
-const ITEM_KEYS: [&str; 7] = ["mx", "host", "address", "family", "preference", "node", "role"];
+const ITEM_KEYS: [&str; 8] = ["mx", "host", "address", "family", "preference", "node", "role", "port"];
 
 /// Where `${item.…}` has a value, by node ids.
 pub(super) struct Items {

@@ -309,12 +309,12 @@ impl<'t> MapAccess<'t> for Entries<'t> {
 }
 
 /// Reads a key: any scalar as its text for a struct's field, only certain text for a name of the user's own.
-struct KeyReader<'t>(&'t Entry);
+struct KeyReader<'de>(&'de Entry);
 
-impl<'t> Deserializer<'t> for KeyReader<'t> {
+impl<'de> Deserializer<'de> for KeyReader<'de> {
     type Error = Fault;
 
-    fn deserialize_any<V: Visitor<'t>>(self, visitor: V) -> Res<V::Value> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Res<V::Value> {
         let key = &self.0.key.scalar;
         if let Some(taken_for) = ambiguity(key) {
             return Err(Fault::new(What::Ambiguous {
@@ -325,11 +325,11 @@ impl<'t> Deserializer<'t> for KeyReader<'t> {
         visitor.visit_borrowed_str(&key.text)
     }
 
-    fn deserialize_identifier<V: Visitor<'t>>(self, visitor: V) -> Res<V::Value> {
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Res<V::Value> {
         visitor.visit_borrowed_str(&self.0.key.scalar.text)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'t>>(
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
         name: &'static str,
         visitor: V,
@@ -343,7 +343,7 @@ impl<'t> Deserializer<'t> for KeyReader<'t> {
         visitor.visit_newtype_struct(self)
     }
 
-    fn deserialize_option<V: Visitor<'t>>(self, visitor: V) -> Res<V::Value> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Res<V::Value> {
         visitor.visit_some(self)
     }
 

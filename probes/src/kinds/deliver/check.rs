@@ -9,13 +9,17 @@ use super::settings::{
     Approach, AuthenticationResults, Deliver, Expect, MessageDefaults, Route, TlsPolicy,
     TrustSettings,
 };
-use crate::account::Trust;
+use crate::account::parse_pin;
 use crate::kind::Names;
 use crate::setting::{Period, Place, Problem, Spanned, Template};
 
 /// A dialogue without a limit of its own counts for so long. Its time-outs add up to far more, but only a server that is
 /// dying by inches uses them all.
 const DIALOGUE: Duration = Duration::from_secs(60);
+/// EHLO, STARTTLS, EHLO, MAIL, RCPT, DATA, QUIT.
+const COMMANDS: u32 = 7;
+/// Addresses of a route that are tried in vain before one answers.
+const HOSTS: u32 = 8;
 
 /// Reports references, contradictions and values that the types cannot refuse; `at` is the verb.
 pub(super) fn check(deliver: &Deliver, names: &Names<'_>, at: Place, problems: &mut Vec<Problem>) {
@@ -29,7 +33,7 @@ pub(super) fn check(deliver: &Deliver, names: &Names<'_>, at: Place, problems: &
     }
     subject(deliver.subject.as_ref(), problems);
     if let Some(trust) = &deliver.trust {
-        problems.extend(trust.trust().err());
+        trust.check(problems);
     }
     if deliver.port == Some(0) {
         problems.push(Problem::error("bad-value", at, "a port is a whole number from 1 to 65535"));
@@ -42,20 +46,46 @@ pub(super) fn check(deliver: &Deliver, names: &Names<'_>, at: Place, problems: &
     }
 }
 
-/// How long the dialogue and the wait for the arrival may take by the limits that are written.
-pub(super) fn longest(deliver: &Deliver) -> Duration {
-    let limits = |expect: &Option<Expect>| {
-        let expect = expect.as_ref();
-        let accepted = expect.and_then(|expect| expect.accepted).and_then(|part| part.within);
-        let arrives = expect.and_then(|expect| expect.arrives.as_ref()).map(|arrives| {
+/// How long a check takes that still meets its limits: what `validate` adds up.
+pub(super) fn patience(deliver: &Deliver) -> Duration {
+    let accepted = deliver
+        .expect
+        .as_ref()
+        .and_then(|expect| expect.accepted)
+        .and_then(|accepted| accepted.within);
+    accepted.map_or(DIALOGUE, |period| period.0) + arrival(deliver)
+}
+
+/// How long a check may take by the time-outs of its dialogue and the wait for the arrival.
+pub(super) fn longest(deliver: &Deliver, message: &MessageDefaults) -> Duration {
+    let timeouts = deliver.timeouts.unwrap_or_default();
+    let limit = |written: Option<Period>, usual: u64| {
+        written.map_or(Duration::from_secs(usual), |period| period.0)
+    };
+    let greeting = limit(timeouts.connect, 10) + limit(timeouts.banner, 30);
+    let dialogue = greeting
+        + limit(timeouts.command, 30) * COMMANDS
+        + limit(timeouts.handshake, 15)
+        + limit(timeouts.data, 180)
+        + limit(timeouts.final_reply, 600);
+    let routed = deliver.route.is_some()
+        || (deliver.to_address.is_none() && message.route.is_some())
+        || deliver.approach == Some(Approach::PrimaryFirst);
+    let others = if routed { greeting * HOSTS } else { Duration::ZERO };
+    others + dialogue + arrival(deliver)
+}
+
+fn arrival(deliver: &Deliver) -> Duration {
+    [&deliver.expect, &deliver.prefer]
+        .into_iter()
+        .flatten()
+        .filter_map(|expect| expect.arrives.as_ref())
+        .map(|arrives| {
             let copies = arrives.watch_copies_for.map_or(Duration::ZERO, |period| period.0);
             arrives.within.0 + copies
-        });
-        (accepted, arrives.unwrap_or_default())
-    };
-    let (accepted, arrives) = limits(&deliver.expect);
-    let (_, preferred) = limits(&deliver.prefer);
-    accepted.map_or(DIALOGUE, |period| period.0) + arrives.max(preferred)
+        })
+        .max()
+        .unwrap_or_default()
 }
 
 impl MessageDefaults {
@@ -75,50 +105,35 @@ impl MessageDefaults {
 }
 
 impl TrustSettings {
-    /// What is trusted, with the fingerprint read.
-    ///
-    /// # Errors
-    /// A fingerprint that is none, or settings that exclude each other.
-    pub fn trust(&self) -> Result<Trust, Problem> {
-        let pin = self.pin.as_ref().map(fingerprint).transpose()?;
-        if let (true, Some(at)) = (
-            self.insecure,
-            self.pin.as_ref().map(|pin| pin.at).or(self.ca_file.as_ref().map(|file| file.at)),
-        ) {
-            return Err(Problem::error(
-                "conflicting-keys",
-                at,
-                "with `insecure: true` this is never looked at",
-            )
-            .help("remove one of the two"));
-        }
-        Ok(Trust {
-            ca_file: self.ca_file.as_ref().map(|file| file.value.clone()),
-            pin,
-            insecure: self.insecure,
-        })
-    }
-}
-
-/// 64 hexadecimal digits, with or without colons between the bytes.
-fn fingerprint(pin: &Spanned<String>) -> Result<[u8; 32], Problem> {
-    let digits: String = pin.chars().filter(|c| *c != ':').collect();
-    let mut bytes = [0; 32];
-    let hexadecimal = digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-    for (index, byte) in bytes.iter_mut().enumerate() {
-        match digits.get(2 * index..2 * index + 2).map(|pair| u8::from_str_radix(pair, 16)) {
-            Some(Ok(value)) if hexadecimal => *byte = value,
-            _ => {
-                return Err(Problem::error(
+    /// Reports a fingerprint that is none, and settings that exclude each other.
+    pub fn check(&self, problems: &mut Vec<Problem>) {
+        if let Some(pin) = &self.pin
+            && parse_pin(pin).is_none()
+        {
+            problems.push(
+                Problem::error(
                     "bad-value",
                     pin.at,
                     "`pin` is the SHA-256 of a certificate: 64 hexadecimal digits",
                 )
-                .help("see `openssl x509 -noout -fingerprint -sha256 -in FILE`"));
-            }
+                .help("see `openssl x509 -noout -fingerprint -sha256 -in FILE`"),
+            );
+        }
+        let other = self.pin.as_ref().map(|pin| pin.at);
+        if let (true, Some(at)) = (
+            self.insecure,
+            other.or(self.ca_file.as_ref().map(|file| file.at)),
+        ) {
+            problems.push(
+                Problem::error(
+                    "conflicting-keys",
+                    at,
+                    "with `insecure: true` this is never looked at",
+                )
+                .help("remove one of the two"),
+            );
         }
     }
-    Ok(bytes)
 }
 
 fn accounts(deliver: &Deliver, names: &Names<'_>, at: Place, problems: &mut Vec<Problem>) {
