@@ -1,5 +1,6 @@
 //! Postrider: the most demanding user of a mail platform.
 
+pub mod clock;
 pub mod config;
 pub mod mailbox;
 pub mod result;
