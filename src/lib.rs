@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod ledger;
 pub mod mailbox;
 pub mod result;
 pub mod run;
