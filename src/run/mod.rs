@@ -1,3 +1,4 @@
 //! One run of scenarios.
 
+pub mod document;
 pub mod event;
