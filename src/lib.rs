@@ -6,3 +6,4 @@ pub mod ledger;
 pub mod mailbox;
 pub mod result;
 pub mod run;
+pub mod store;
