@@ -4,6 +4,7 @@ pub mod clock;
 pub mod config;
 pub mod ledger;
 pub mod mailbox;
+pub mod pipeline;
 pub mod result;
 pub mod run;
 pub mod store;
