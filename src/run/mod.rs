@@ -1,6 +1,7 @@
 //! One run: the selected steps of the selected scenarios, once. All that leaves it is a stream of events.
 
 mod check;
+pub mod document;
 pub mod event;
 mod id;
 pub mod select;
