@@ -1,3 +1,5 @@
 //! One watch per mailbox and folder.
 
 pub mod news;
+mod poll;
+mod retry;
