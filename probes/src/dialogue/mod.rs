@@ -1,3 +1,4 @@
 //! Conversations that several probe kinds share.
 
+pub mod imap;
 pub mod stream;
