@@ -132,3 +132,6 @@ pub enum AskError {
     #[error("{0}")]
     BadQuestion(String),
 }
+pub fn connect_failure(_: &std::io::Error, _: SocketAddr) -> crate::outcome::Failure {
+    crate::outcome::Failure::new(crate::reason::Reason::ConnectRefused, "")
+}
