@@ -40,6 +40,20 @@ impl Pace {
         shortest: Duration::from_millis(20),
         divisor: 64,
     };
+    /// For a folder that is not there yet: each look is a LIST.
+    pub(super) const ABSENT: Self = Self {
+        shortest: Duration::from_millis(250),
+        divisor: 32,
+    };
+}
+
+impl Wait {
+    /// The time until the next look when nothing happens.
+    pub(super) fn length(self) -> Duration {
+        match self {
+            Self::Poll(length) | Self::Idle(length) => length,
+        }
+    }
 }
 
 /// While mails are awaited of which none was accepted yet: it may be in the mailbox before we have the reply.

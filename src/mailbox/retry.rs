@@ -72,11 +72,6 @@ impl LoginGuard {
             }
         }
     }
-
-    /// Until when no login is attempted.
-    pub(super) fn closed_until(&self) -> Option<Instant> {
-        self.closed_until
-    }
 }
 
 #[cfg(test)]
@@ -147,6 +142,5 @@ mod tests {
             guard.end(login, now, 0.0);
         }
         assert_eq!(guard.begin(now), Ok(()));
-        assert_eq!(guard.closed_until(), None);
     }
 }
