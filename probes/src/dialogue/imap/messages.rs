@@ -64,6 +64,37 @@ impl Session {
         Ok(found.into_values().take(max).collect())
     }
 
+    /// The headers of exactly these messages, in order; those that are gone are left out.
+    /// May take several commands, each with its own time limit.
+    ///
+    /// # Errors
+    /// `BadArgument` if a UID is 0; any of a command.
+    pub async fn headers_of(&mut self, uids: &[u32]) -> Result<Vec<Arrived>> {
+        if uids.contains(&0) {
+            return Err(ImapError::BadArgument { what: "UID 0" });
+        }
+        let mut found = BTreeMap::new();
+        for some in uids.chunks(AT_ONCE) {
+            self.headers(&uid_set(some), 1, some.len(), &mut found)
+                .await?;
+        }
+        found.retain(|uid, _| uids.contains(uid));
+        Ok(found.into_values().collect())
+    }
+
+    /// The header of the newest message; `None` if the folder is empty.
+    ///
+    /// # Errors
+    /// Any of a command.
+    pub async fn newest(&mut self) -> Result<Option<Arrived>> {
+        if self.folder.exists == 0 {
+            return Ok(None);
+        }
+        let mut found = BTreeMap::new();
+        self.headers("*", 1, 1, &mut found).await?;
+        Ok(found.into_values().next_back())
+    }
+
     /// The message, or its first `max_bytes` octets.
     ///
     /// # Errors
