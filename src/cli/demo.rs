@@ -46,9 +46,10 @@ async fn demonstrate(args: &Args, directory: &Path, storage: &Path, output: &Out
     let session = Session::open(plan, storage).await?;
     let interrupt = Interrupt::listen(*output)?;
     let result = run::once(&session, &Selection::default(), &args.how, &interrupt, output).await;
-    session.close().await;
+    let closed = session.close().await;
     platform.shutdown().await;
     let comparison = Comparison::new(&result?, args.clean);
+    closed?;
     let text = comparison.text();
     if args.how.format == Form::Human {
         output.print(&format!("\n{text}"))?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use tokio::sync::mpsc;
+use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 
 use super::output::Output;
@@ -11,7 +11,9 @@ use super::run::{Form, How};
 use super::{Problem, run::keep_transcripts};
 use crate::config::plan::Plan;
 use crate::report::{human, json};
-use crate::result::{self, RunResult};
+use crate::pipeline::Told;
+use crate::result::{CheckResult, RunHead, RunResult};
+use crate::run::document::{document, head_at_end, head_at_start, result_of};
 use crate::run::event::{CheckName, Event};
 
 /// Follows one run until it has finished.
@@ -22,7 +24,7 @@ impl Progress {
     pub(super) fn start(
         plan: &Plan,
         run: &str,
-        events: mpsc::Receiver<Event>,
+        events: broadcast::Receiver<Told>,
         how: &How,
         output: &Output,
     ) -> Result<Self, Problem> {
@@ -47,26 +49,39 @@ struct Follower {
 }
 
 impl Follower {
-    async fn follow(mut self, mut events: mpsc::Receiver<Event>, run: String) -> Result<RunResult, Problem> {
-        let mut builder = result::Builder::default();
-        while let Some(event) = events.recv().await {
-            match &event {
+    async fn follow(mut self, mut told: broadcast::Receiver<Told>, run: String) -> Result<RunResult, Problem> {
+        let mut head: Option<RunHead> = None;
+        let mut checks = Vec::new();
+        loop {
+            let event = match told.recv().await {
+                Ok(Told::Run(event)) => event,
+                Ok(Told::Corrected { entry, before, after }) => {
+                    self.output.tell(&format!("corrected: mail {entry} was {}, is {}", before.name(), after.name()));
+                    continue;
+                }
+                Err(problem) => return Err(Problem::not_tested(anyhow::anyhow!("the run's events were lost: {problem}"))),
+            };
+            match event.as_ref() {
+                Event::RunStarted(started) if started.run == run => head = Some(head_at_start(started)),
                 Event::CheckStarted(name) if name.run == run => self.bars.begin(name),
                 Event::CheckFinished(finished) if finished.check.run == run => {
-                    self.bars.end(finished.check.number);
-                    self.show(&result::check(finished))?;
+                    let check = document(finished);
+                    self.bars.end(check.number);
+                    self.show(&check)?;
+                    checks.push(check);
+                }
+                Event::RunFinished(finished) if finished.run == run => {
+                    self.bars.clear();
+                    checks.sort_by_key(|check: &CheckResult| check.number);
+                    let head = head.ok_or_else(|| Problem::not_tested(anyhow::anyhow!("the run's beginning was lost")))?;
+                    return Ok(result_of(head_at_end(head, finished), checks));
                 }
                 _ => {}
             }
-            if let Some(done) = builder.add(&event, &run) {
-                self.bars.clear();
-                return Ok(done);
-            }
         }
-        Err(Problem::not_tested(anyhow::anyhow!("the run ended without a result")))
     }
 
-    fn show(&self, check: &result::CheckResult) -> Result<(), Problem> {
+    fn show(&self, check: &CheckResult) -> Result<(), Problem> {
         let text = match self.how.format {
             // On a terminal the checks are printed together at the end, worst last.
             Form::Human if !self.output.terminal => human::line(check, self.output.style),

@@ -160,8 +160,10 @@ pub(super) fn main(global: &Global, args: &Args, output: &Output) -> Result<Exit
         let session = Session::open(plan, &storage).await?;
         let interrupt = Interrupt::listen(*output)?;
         let done = repeat(&session, &selection, &args.how, &interrupt, output).await;
-        session.close().await;
-        Ok(interrupt.exit().unwrap_or(done?))
+        let closed = session.close().await;
+        let exit = done?;
+        closed?;
+        Ok(interrupt.exit().unwrap_or(exit))
     })
 }
 
@@ -204,7 +206,7 @@ pub(super) async fn once(
         origin: origin(),
         timeout: how.timeout.map(|timeout| timeout.0),
     };
-    let progress = Progress::start(&session.engine.plan, &request.id, session.pipeline.subscribe(), how, output)?;
+    let progress = Progress::start(&session.engine.plan, &request.id, session.pipeline.listen(), how, output)?;
     session.engine.execute(&request, &interrupt.cancel).await;
     let mut result = progress.finish().await?;
     keep_transcripts(&mut result.checks, how.transcript);

@@ -5,7 +5,7 @@ use super::run::Form;
 use super::{Exit, Global, Problem, session};
 use crate::report::{human, json, waterfall};
 use crate::result::RunResult;
-use crate::store::{Found, Store};
+use crate::store::{Reader, RunSearch};
 
 /// Arguments of `show`.
 #[derive(Debug, Clone, clap::Args)]
@@ -59,13 +59,16 @@ pub(super) fn main(global: &Global, args: &Args, output: &Output) -> Result<Exit
 }
 
 fn find(global: &Global, run: &str) -> Result<RunResult, Problem> {
-    let store = Store::open_to_read(&session::storage(global)?).map_err(Problem::not_tested)?;
-    let found = if run == "last" { store.last_run() } else { store.run_by_prefix(&run.to_ascii_uppercase()) };
-    match found.map_err(Problem::not_tested)? {
-        Found::One(result) => Ok(*result),
-        Found::None if run == "last" => Err(Problem::usage(anyhow::anyhow!("no run is stored yet"))),
-        Found::None => Err(Problem::usage(anyhow::anyhow!("no stored run begins with `{run}`"))),
-        Found::Several(ids) => {
+    let none = || Problem::usage(anyhow::anyhow!("no run is stored yet"));
+    let store = Reader::open(&session::storage(global)?).map_err(Problem::not_tested)?.ok_or_else(none)?;
+    let id = match run {
+        "last" => store.last_run().map_err(Problem::not_tested)?.ok_or_else(none)?.id,
+        id => id.to_owned(),
+    };
+    match store.run_by_prefix(&id).map_err(Problem::not_tested)? {
+        RunSearch::One(result) => Ok(*result),
+        RunSearch::None => Err(Problem::usage(anyhow::anyhow!("no stored run begins with `{run}`"))),
+        RunSearch::Several(ids) => {
             Err(Problem::usage(anyhow::anyhow!("`{run}` is the beginning of several runs: {}", ids.join(", "))))
         }
     }
