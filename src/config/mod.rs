@@ -6,11 +6,13 @@
 mod load;
 pub mod plan;
 pub(crate) mod raw;
+mod render;
 mod resolve;
 mod source;
 mod yaml;
 
 pub use load::{Extra, Loaded, Request, load, load_with};
+pub use render::Format;
 pub use source::{LARGEST_FILE, SourceFile, Sources};
 
 /// A YAML text as JSON, for examples in the schema and for comparing the two; `None` when it is no YAML.

@@ -140,33 +140,29 @@ pub(crate) enum RawAddresses {
 #[derive(Debug, Clone, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "StepKeys")]
-struct StepKeys {
+pub(crate) struct StepKeys {
     /// Its name, unique in the scenario.
     #[schemars(required, regex(pattern = super::super::resolve::NAME_PATTERN), example = &"primary")]
-    id: Option<Spanned<String>>,
+    pub(crate) id: Option<Spanned<String>>,
     /// One sentence for people: what holds when it passes.
     #[schemars(example = &"Primary MX, each address")]
-    title: Option<Spanned<String>>,
+    pub(crate) title: Option<Spanned<String>>,
     /// Makes one check for each MX address.
     #[schemars(example = example("{mx_of: example.net, preference: lowest}"))]
-    for_each: Option<Spanned<RawForEach>>,
+    pub(crate) for_each: Option<Spanned<RawForEach>>,
     /// Time limit of each check.
     #[schemars(example = &"2m")]
-    timeout: Option<Spanned<Period>>,
+    pub(crate) timeout: Option<Spanned<Period>>,
     /// Run it even after a failure or a cancellation.
     #[serde(default)]
     #[schemars(example = true)]
-    always: bool,
+    pub(crate) always: bool,
 }
 
 /// One step: the common keys, and verbs. How many verbs there are is checked later, for all of them at once.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RawStep {
-    pub(crate) id: Option<Spanned<String>>,
-    pub(crate) title: Option<Spanned<String>>,
-    pub(crate) for_each: Option<Spanned<RawForEach>>,
-    pub(crate) timeout: Option<Spanned<Period>>,
-    pub(crate) always: bool,
+    pub(crate) keys: StepKeys,
     pub(crate) verbs: Vec<(Spanned<String>, Probe)>,
 }
 
@@ -191,11 +187,11 @@ impl<'de> Deserialize<'de> for RawStep {
                 let mut step = RawStep::default();
                 while let Some(key) = map.next_key_seed(StepKey)? {
                     match key.value.as_str() {
-                        "id" => step.id = Some(map.next_value()?),
-                        "title" => step.title = Some(map.next_value()?),
-                        "for_each" => step.for_each = Some(map.next_value()?),
-                        "timeout" => step.timeout = Some(map.next_value()?),
-                        "always" => step.always = map.next_value()?,
+                        "id" => step.keys.id = Some(map.next_value()?),
+                        "title" => step.keys.title = Some(map.next_value()?),
+                        "for_each" => step.keys.for_each = Some(map.next_value()?),
+                        "timeout" => step.keys.timeout = Some(map.next_value()?),
+                        "always" => step.keys.always = map.next_value()?,
                         _ => {
                             let probe = map.next_value_seed(Verb(&key.value))?;
                             step.verbs.push((key, probe));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use postrider_probes::Probe;
 use postrider_probes::kind::Names;
 use postrider_probes::kinds::deliver::MessageDefaults;
-use postrider_probes::setting::{Period, Place, Problem, Spanned};
+use postrider_probes::setting::{Period, Place, Spanned};
 
 use super::variables::Items;
 use super::Scope;
@@ -85,7 +85,7 @@ pub(in crate::config) fn scenario(
     let mut steps = Vec::new();
     for step in written {
         let names = Names {
-            for_each: step.for_each.is_some(),
+            for_each: step.keys.for_each.is_some(),
             ..names
         };
         let lacks = |key: &str| !cut(step.at, key);
@@ -126,7 +126,7 @@ pub(in crate::config) fn scenario(
 impl Scope<'_> {
     fn unique_ids(&mut self, steps: &[Spanned<RawStep>]) {
         let mut seen: HashMap<&str, Place> = HashMap::new();
-        for id in steps.iter().filter_map(|step| step.id.as_ref()) {
+        for id in steps.iter().filter_map(|step| step.keys.id.as_ref()) {
             if let Some(first) = seen.get(id.value.as_str()) {
                 let problem = self.error(
                     "duplicate-id",
@@ -148,12 +148,12 @@ impl Scope<'_> {
         id_is_missing: bool,
         some_cut: bool,
     ) -> Option<Step> {
-        match &raw.id {
+        match &raw.keys.id {
             Some(id) => self.name("the id of a step", id),
             None if !id_is_missing => {}
             None => self.missing("id", raw.at, "a step", "id: …"),
         }
-        if let Some(title) = &raw.title {
+        if let Some(title) = &raw.keys.title {
             self.line("`title`", title);
         }
         for (verb, probe) in &raw.verbs {
@@ -165,7 +165,7 @@ impl Scope<'_> {
             // What was cut out may have been the verb; then its own mistake is enough.
             [] if some_cut => return None,
             [] => {
-                let at = raw.id.as_ref().map_or(raw.at, |id| id.at);
+                let at = raw.keys.id.as_ref().map_or(raw.at, |id| id.at);
                 let problem = self.error("verb-count", at, "this step does nothing: it has no verb");
                 problem.help = Some("add one of the verbs below the step's `id`".to_owned());
                 problem.note = Some(format!("verbs are {}", verbs.join(", ")));
@@ -183,7 +183,7 @@ impl Scope<'_> {
             }
         };
         let own = probe.patience(names.message);
-        if let Some(timeout) = raw.timeout
+        if let Some(timeout) = raw.keys.timeout
             && timeout.0 < own
         {
             let problem = self.warning(
@@ -195,11 +195,11 @@ impl Scope<'_> {
             problem.help = Some(format!("set `timeout: {}`, or lower `within`", rounded_up(own)));
         }
         Some(Step {
-            id: raw.id.as_ref()?.value.clone(),
-            title: raw.title.as_ref().map(|title| title.value.clone()),
-            for_each: raw.for_each.as_ref().map(|for_each| expansion(for_each)),
-            timeout: raw.timeout.map(|timeout| timeout.0),
-            always: raw.always,
+            id: raw.keys.id.as_ref()?.value.clone(),
+            title: raw.keys.title.as_ref().map(|title| title.value.clone()),
+            for_each: raw.keys.for_each.as_ref().map(|for_each| expansion(for_each)),
+            timeout: raw.keys.timeout.map(|timeout| timeout.0),
+            always: raw.keys.always,
             probe: probe.clone(),
             source: Source {
                 file: file.to_path_buf(),
@@ -281,7 +281,7 @@ fn items(tree: &Node, steps: &[Spanned<RawStep>]) -> Items {
     let senders_have_items = steps
         .iter()
         .filter(|step| step.verbs.iter().any(|(verb, _)| verb.value == "deliver"))
-        .all(|step| step.for_each.is_some());
+        .all(|step| step.keys.for_each.is_some());
     if let (true, Some(message)) = (senders_have_items, tree.get("message")) {
         items.defined.push(message.id..=message.last_id());
     }

@@ -203,7 +203,7 @@ pub(in crate::config) fn nearest<'c>(
 }
 
 /// `a`, `b` and `c`, each in back quotes.
-pub(in crate::config) fn list(words: &[&str]) -> String {
+pub(super) fn list(words: &[&str]) -> String {
     words
         .iter()
         .map(|word| format!("`{word}`"))

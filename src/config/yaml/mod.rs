@@ -12,7 +12,7 @@ mod repair;
 mod scalar;
 mod tree;
 
-pub(super) use describe::{SECRET_KEYS, list, nearest};
+pub(super) use describe::{SECRET_KEYS, nearest};
 pub(super) use json::to_json;
 pub(super) use parse::parse;
 pub(super) use repair::{Read, read};
