@@ -20,6 +20,16 @@ pub trait Kind {
     /// The longest that one check may take by its own limits.
     fn longest(&self, message: &MessageDefaults) -> Duration;
 
+    /// The mailbox and the folder that this kind waits for, by their names: they must be watched before anything is sent.
+    fn watches(&self, _: &MessageDefaults) -> Option<(String, String)> {
+        None
+    }
+
+    /// The TCP port that it contacts on a target, when it is not the default.
+    fn port(&self) -> Option<u16> {
+        None
+    }
+
     /// One attempt. Findings, times and evidence go to the context; an `Err` ends the check.
     fn run(&self, cx: &Context<'_>) -> impl Future<Output = Result<(), Failure>> + Send;
 }
@@ -100,6 +110,33 @@ macro_rules! probe_kinds {
             #[must_use]
             pub fn longest(&self, message: &MessageDefaults) -> Duration {
                 match self { $(Self::$type(kind) => kind.longest(message),)* }
+            }
+
+            /// See [`Kind::watches`].
+            #[must_use]
+            pub fn watches(&self, message: &MessageDefaults) -> Option<(String, String)> {
+                match self { $(Self::$type(kind) => kind.watches(message),)* }
+            }
+
+            /// See [`Kind::port`].
+            #[must_use]
+            pub fn port(&self) -> Option<u16> {
+                match self { $(Self::$type(kind) => kind.port(),)* }
+            }
+
+            /// One attempt, for at most `limit`, given up when `cancelled` completes. Everything that came of it
+            /// is in the context, however it ended.
+            pub async fn run(&self, cx: &Context<'_>, limit: Duration, cancelled: impl Future<Output = ()>) {
+                let ended = tokio::select! {
+                    biased;
+                    () = cancelled => Err(Failure::new(Reason::Cancelled, "the run was cancelled")),
+                    ended = tokio::time::timeout(limit, self.attempt(cx)) => ended.unwrap_or_else(|_| {
+                        Err(Failure::new(Reason::Overrun, format!("not finished within its own limit of {}", crate::text::duration(limit))))
+                    }),
+                };
+                if let Err(failure) = ended {
+                    cx.find(failure);
+                }
             }
 
             // Each arm's future is boxed: otherwise the match is as large as its largest arm.

@@ -5,6 +5,7 @@ pub mod context;
 pub mod dialogue;
 pub mod kind;
 pub mod kinds;
+pub mod message;
 pub mod mx;
 pub mod net;
 pub mod outcome;
@@ -12,8 +13,9 @@ pub mod phase;
 pub mod post;
 pub mod reason;
 pub mod setting;
-pub mod span;
+pub mod slots;
 pub mod target;
+pub mod text;
 pub mod tls;
 
 pub use kinds::Probe;

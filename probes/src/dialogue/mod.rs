@@ -1,3 +1,5 @@
 //! Conversations that several probe kinds share.
 
+pub mod imap;
+pub mod smtp;
 pub mod stream;

@@ -9,7 +9,7 @@ use crate::mx::{MxHost, MxSet};
 
 /// Lowest preference first, at random among equal ones, each address of a host in the resolver's order.
 #[must_use]
-pub fn sender_order<R: Rng + ?Sized>(set: &MxSet, rng: &mut R) -> Vec<(MxHost, IpAddr)> {
+pub fn sender_order(set: &MxSet, rng: &mut impl Rng) -> Vec<(MxHost, IpAddr)> {
     let mut hosts: Vec<&MxHost> = set.hosts.iter().collect();
     // Shuffled as a whole and sorted stably: equal preferences stay shuffled.
     hosts.shuffle(rng);

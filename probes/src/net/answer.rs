@@ -8,6 +8,8 @@ use hickory_resolver::proto::op::{Edns, Message, MessageType, OpCode, Query, Res
 use hickory_resolver::proto::rr::rdata::SOA;
 use hickory_resolver::proto::rr::{DNSClass, Name, RData, RecordType};
 
+use postrider_wire::text::visible;
+
 use crate::net::{Question, Record, RecordData};
 
 /// What fits through every network without fragments, as DNS flag day 2020 settled.
@@ -117,7 +119,7 @@ impl Asked {
                     .map(record)
                     .collect(),
             }),
-            Err(error) => Received::Broken(error.to_string()),
+            Err(error) => Received::Broken(visible(&error.to_string())),
         }
     }
 

@@ -8,11 +8,10 @@ use crate::net::connect::NoRoute;
 use crate::net::{Answer, AskError, Question};
 use crate::outcome::Failure;
 use crate::reason::Reason;
-use crate::span::Span;
 
-/// Why a TCP connection could not be opened. `waited` is the time limit or the time that passed.
+/// Why a TCP connection could not be opened. The caller, who set it, tells of its own time limit.
 #[must_use]
-pub fn connect_failure(error: &io::Error, to: SocketAddr, waited: Duration) -> Failure {
+pub fn connect_failure(error: &io::Error, to: SocketAddr) -> Failure {
     let (address, port) = (to.ip(), to.port());
     if error.get_ref().is_some_and(|inner| inner.is::<NoRoute>()) {
         return if to.is_ipv6() {
@@ -40,7 +39,7 @@ pub fn connect_failure(error: &io::Error, to: SocketAddr, waited: Duration) -> F
         }
         ErrorKind::TimedOut => Failure::new(
             Reason::ConnectTimeout,
-            format!("no answer on port {port} within {}", Span(waited)),
+            format!("no answer on port {port} before the system gave up"),
         ),
         // An ICMP error from a router or a firewall on the way: nobody there wants us.
         ErrorKind::HostUnreachable
@@ -71,7 +70,7 @@ pub fn ask_failure(error: &AskError, question: &Question, by_resolver: bool) -> 
             Reason::DnsTimeout,
             format!(
                 "no answer from {server} for {question} within {}",
-                Span(*waited)
+                seconds(*waited)
             ),
         ),
         AskError::Unreachable { server, problem } if by_resolver => Failure::new(
@@ -117,6 +116,14 @@ pub(crate) fn server_words(server: SocketAddr) -> String {
     }
 }
 
+/// `5 s`, `0.5 s`: a limit as it was set.
+fn seconds(limit: Duration) -> String {
+    format!(
+        "{} s",
+        Duration::from_millis(limit.as_millis() as u64).as_secs_f64()
+    )
+}
+
 /// The system's sentence without its error number.
 pub(crate) fn system_words(error: &io::Error) -> String {
     let text = error.to_string();
@@ -124,23 +131,6 @@ pub(crate) fn system_words(error: &io::Error) -> String {
         Some((words, _)) => words.to_owned(),
         None => text,
     }
-}
-
-/// Remote text with everything that could move a cursor or change the reading direction shown as an escape.
-pub(crate) fn visible(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for character in text.chars() {
-        let hidden = character.is_control()
-            || matches!(character,
-                '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}');
-        if hidden {
-            shown.extend(character.escape_unicode());
-        } else {
-            shown.push(character);
-        }
-    }
-    shown
 }
 
 #[cfg(test)]
@@ -161,7 +151,7 @@ mod tests {
             (
                 ErrorKind::TimedOut.into(),
                 v6,
-                "connect-timeout: no answer on port 25 within 10 s",
+                "connect-timeout: no answer on port 25 before the system gave up",
             ),
             (
                 ErrorKind::ConnectionReset.into(),
@@ -189,7 +179,7 @@ mod tests {
                 "internal: cannot open a connection to 127.0.21.2 port 2525: cannot use the source address 192.0.2.1: no",
             ),
         ] {
-            let failure = connect_failure(&error, to, Duration::from_secs(10));
+            let failure = connect_failure(&error, to);
             assert_eq!(failure.line(), line);
         }
     }

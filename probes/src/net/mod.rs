@@ -13,7 +13,7 @@ use std::time::Duration;
 
 pub use connect::NoRoute;
 pub use failure::{answer_failure, ask_failure, connect_failure};
-pub(crate) use failure::{server_words, system_words, visible};
+pub(crate) use failure::{server_words, system_words};
 pub use system::SystemNet;
 
 use crate::dialogue::stream::BoxStream;

@@ -27,36 +27,63 @@ pub(super) struct Presented<'a> {
     pub(super) algorithms: &'a [&'a dyn SignatureVerificationAlgorithm],
 }
 
-/// All faults in one sentence that continues "the certificate …", or `None`.
-pub(super) fn fault(presented: &Presented<'_>) -> Option<String> {
+/// Each a sentence that continues "the certificate …", or `None`.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Judgement {
+    /// All faults.
+    pub(super) fault: Option<String>,
+    /// All faults but a wrong name.
+    pub(super) fault_but_name: Option<String>,
+}
+
+impl Judgement {
+    /// A fault in which names play no part.
+    fn apart_from_names(fault: Option<String>) -> Self {
+        Self {
+            fault: fault.clone(),
+            fault_but_name: fault,
+        }
+    }
+}
+
+pub(super) fn of(presented: &Presented<'_>) -> Judgement {
     if presented.trust.insecure {
-        return None;
+        return Judgement::default();
     }
     let Some(leaf) = presented.chain.first() else {
-        return Some("is missing".to_owned());
+        return Judgement::apart_from_names(Some("is missing".to_owned()));
     };
     if let Some(pin) = presented.trust.pin {
-        let found = fingerprint(leaf);
-        return (found != pin).then(|| {
-            format!(
-                "has the SHA-256 fingerprint {}, not the pinned {}",
-                hex(&found),
-                hex(&pin)
-            )
-        });
+        return Judgement::apart_from_names(pin_fault(leaf, pin));
     }
     let (Some(certificate), Ok(parsed)) = (parse(leaf), ParsedCertificate::try_from(leaf)) else {
-        return Some("cannot be read".to_owned());
+        return Judgement::apart_from_names(Some("cannot be read".to_owned()));
     };
-    let faults: Vec<String> = [
+    let mut faults: Vec<String> = [
         time_fault(&certificate, presented.now),
         chain_fault(presented, leaf, &certificate, &parsed),
-        name_fault(presented, &certificate, &parsed),
     ]
     .into_iter()
     .flatten()
     .collect();
-    (!faults.is_empty()).then(|| faults.join("; "))
+    let joined = |faults: &[String]| (!faults.is_empty()).then(|| faults.join("; "));
+    let fault_but_name = joined(&faults);
+    faults.extend(name_fault(presented, &certificate, &parsed));
+    Judgement {
+        fault: joined(&faults),
+        fault_but_name,
+    }
+}
+
+fn pin_fault(leaf: &CertificateDer<'_>, pin: [u8; 32]) -> Option<String> {
+    let found = fingerprint(leaf);
+    (found != pin).then(|| {
+        format!(
+            "has the SHA-256 fingerprint {}, not the pinned {}",
+            hex(&found),
+            hex(&pin)
+        )
+    })
 }
 
 fn time_fault(certificate: &X509Certificate<'_>, now: UnixTime) -> Option<String> {

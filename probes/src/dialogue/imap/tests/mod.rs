@@ -1,0 +1,8 @@
+//! The session against scripted servers, in memory and in virtual time.
+
+mod hostile;
+mod idle;
+mod login;
+mod peer;
+mod reading;
+mod starttls;
