@@ -1,14 +1,11 @@
-//! What an MX answer and an address answer say. Pure.
+//! What an MX answer says. Pure.
 
 use std::net::IpAddr;
 
 use crate::mx::MxHost;
-use crate::net::{Answer, Record, RecordData};
+use crate::net::{Answer, RecordData, end_of_chain};
 use crate::outcome::{Failure, Finding};
 use crate::reason::Reason;
-
-/// Aliases of aliases are followed so far.
-const LONGEST_CHAIN: usize = 16;
 
 /// The hosts that an MX answer names, still without addresses.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,7 +22,7 @@ pub(super) struct Listed {
 /// When the domain publishes that it accepts no mail.
 pub(super) fn listed(domain: &str, answer: &Answer) -> Result<Listed, Failure> {
     let domain = domain.trim_end_matches('.').to_ascii_lowercase();
-    let (owner, _) = end_of_chain(&domain, &answer.records);
+    let owner = end_of_chain(&domain, &answer.records);
     let mut records: Vec<(u16, &str)> = answer
         .records
         .iter()
@@ -74,48 +71,6 @@ pub(super) fn listed(domain: &str, answer: &Answer) -> Result<Listed, Failure> {
         }
     }
     Ok(listed)
-}
-
-/// The addresses that an answer gives for a host.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Found {
-    pub(super) addresses: Vec<IpAddr>,
-    pub(super) cname: Option<String>,
-}
-
-/// Reads the answer to an A or AAAA question.
-pub(super) fn addresses_of(host: &str, answer: &Answer) -> Found {
-    let (owner, is_alias) = end_of_chain(host, &answer.records);
-    Found {
-        addresses: answer
-            .records
-            .iter()
-            .filter(|record| record.name == owner)
-            .filter_map(|record| match record.data {
-                RecordData::Address(address) => Some(address),
-                _ => None,
-            })
-            .collect(),
-        cname: is_alias.then(|| owner.to_owned()),
-    }
-}
-
-/// Follows the aliases within one answer; a loop ends where it is noticed.
-fn end_of_chain<'a>(name: &'a str, records: &'a [Record]) -> (&'a str, bool) {
-    let mut owner = name;
-    for _ in 0..LONGEST_CHAIN {
-        let next = records.iter().find_map(|record| match &record.data {
-            RecordData::Name(target) if record.record_type == "CNAME" && record.name == owner => {
-                Some(target.as_str())
-            }
-            _ => None,
-        });
-        match next {
-            Some(target) => owner = target,
-            None => break,
-        }
-    }
-    (owner, owner != name)
 }
 
 fn host(name: &str, preference: u16) -> MxHost {

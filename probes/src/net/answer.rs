@@ -137,10 +137,16 @@ impl Asked {
     }
 }
 
-/// Whether `text` names a record type: a mnemonic, or `TYPE123` (RFC 3597 §5).
+/// The name under which answers carry the record type that `text` names: a mnemonic, or `TYPE123` (RFC 3597 §5).
 #[must_use]
-pub(crate) fn is_record_type(text: &str) -> bool {
-    record_type_of(text).is_some()
+pub(crate) fn record_type_name(text: &str) -> Option<String> {
+    record_type_of(text).map(type_name)
+}
+
+/// Why a name cannot be asked for.
+#[must_use]
+pub(crate) fn name_problem(text: &str) -> Option<String> {
+    name_of(text).err()
 }
 
 fn record_type_of(text: &str) -> Option<RecordType> {
