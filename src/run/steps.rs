@@ -61,7 +61,7 @@ async fn expand(engine: &Engine, request: &Request, step: &Step, told: &mut BTre
         return if request.selection.narrows_targets() { Vec::new() } else { vec![What::Probe(None)] };
     };
     let variables = Variables::from([("run.id".to_owned(), request.id.clone())]);
-    let expansion = match targets::expand(for_each, &engine.plan.inventory, engine.net.as_ref(), &variables).await {
+    let expansion = match targets::expand(for_each, &engine.plan.inventory, engine.net.as_ref(), &variables, &request.selection).await {
         Ok(expansion) => expansion,
         Err(failure) => return vec![What::Findings(vec![failure])],
     };
@@ -70,7 +70,6 @@ async fn expand(engine: &Engine, request: &Request, step: &Step, told: &mut BTre
     if !fresh.is_empty() {
         checks.push(What::Findings(fresh));
     }
-    let wanted = expansion.targets.into_iter().filter(|target| request.selection.takes_target(target));
-    checks.extend(wanted.map(|target| What::Probe(Some(target))));
+    checks.extend(expansion.targets.into_iter().map(|target| What::Probe(Some(target))));
     checks
 }
