@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use postrider_probes::text::duration;
+use postrider_probes::span::duration;
 
 use super::style::{Style, rank};
 use crate::result::{CheckResult, RunResult, StatusWord};

@@ -8,10 +8,11 @@ use crate::net::connect::NoRoute;
 use crate::net::{Answer, AskError, Question};
 use crate::outcome::Failure;
 use crate::reason::Reason;
+use crate::span::Span;
 
-/// Why a TCP connection could not be opened. The caller, who set it, tells of its own time limit.
+/// Why a TCP connection could not be opened. `waited` is the time limit or the time that passed.
 #[must_use]
-pub fn connect_failure(error: &io::Error, to: SocketAddr) -> Failure {
+pub fn connect_failure(error: &io::Error, to: SocketAddr, waited: Duration) -> Failure {
     let (address, port) = (to.ip(), to.port());
     if error.get_ref().is_some_and(|inner| inner.is::<NoRoute>()) {
         return if to.is_ipv6() {
@@ -39,7 +40,7 @@ pub fn connect_failure(error: &io::Error, to: SocketAddr) -> Failure {
         }
         ErrorKind::TimedOut => Failure::new(
             Reason::ConnectTimeout,
-            format!("no answer on port {port} before the system gave up"),
+            format!("no answer on port {port} within {}", Span(waited)),
         ),
         // An ICMP error from a router or a firewall on the way: nobody there wants us.
         ErrorKind::HostUnreachable
@@ -70,7 +71,7 @@ pub fn ask_failure(error: &AskError, question: &Question, by_resolver: bool) -> 
             Reason::DnsTimeout,
             format!(
                 "no answer from {server} for {question} within {}",
-                seconds(*waited)
+                Span(*waited)
             ),
         ),
         AskError::Unreachable { server, problem } if by_resolver => Failure::new(
@@ -116,14 +117,6 @@ pub(crate) fn server_words(server: SocketAddr) -> String {
     }
 }
 
-/// `5 s`, `0.5 s`: a limit as it was set.
-fn seconds(limit: Duration) -> String {
-    format!(
-        "{} s",
-        Duration::from_millis(limit.as_millis() as u64).as_secs_f64()
-    )
-}
-
 /// The system's sentence without its error number.
 pub(crate) fn system_words(error: &io::Error) -> String {
     let text = error.to_string();
@@ -151,7 +144,7 @@ mod tests {
             (
                 ErrorKind::TimedOut.into(),
                 v6,
-                "connect-timeout: no answer on port 25 before the system gave up",
+                "connect-timeout: no answer on port 25 within 10 s",
             ),
             (
                 ErrorKind::ConnectionReset.into(),
@@ -179,7 +172,7 @@ mod tests {
                 "internal: cannot open a connection to 127.0.21.2 port 2525: cannot use the source address 192.0.2.1: no",
             ),
         ] {
-            let failure = connect_failure(&error, to);
+            let failure = connect_failure(&error, to, Duration::from_secs(10));
             assert_eq!(failure.line(), line);
         }
     }

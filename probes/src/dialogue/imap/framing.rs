@@ -9,8 +9,8 @@ const ANNOUNCEMENT: usize = 16;
 /// A piece of what the server sent.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Piece {
-    /// The end of a line; [`Framing::line`] holds it. With a literal of that many octets after it.
-    Line { literal: Option<u32> },
+    /// The end of a line; [`Framing::line`] holds it.
+    LineEnd,
     /// Part of a line or of a literal.
     Part,
 }
@@ -48,9 +48,8 @@ impl Framing {
             Some(at) => {
                 self.keep(&bytes[..at]);
                 self.line_ended = true;
-                let literal = announced(&self.tail);
-                self.literal_left = literal.unwrap_or(0);
-                (at + 1, Piece::Line { literal })
+                self.literal_left = announced(&self.tail).unwrap_or(0);
+                (at + 1, Piece::LineEnd)
             }
         }
     }
@@ -118,21 +117,14 @@ mod tests {
                 while !chunk.is_empty() {
                     let (length, piece) = framing.next(chunk);
                     chunk = &chunk[length..];
-                    if let Piece::Line { literal } = piece {
-                        lines.push((
-                            String::from_utf8_lossy(framing.line()).into_owned(),
-                            literal,
-                        ));
+                    if piece == Piece::LineEnd {
+                        lines.push(String::from_utf8_lossy(framing.line()).into_owned());
                     }
                 }
             }
             assert_eq!(
                 lines,
-                [
-                    ("* 1 FETCH (BODY[] {7}".to_owned(), Some(7)),
-                    (" X)".to_owned(), None),
-                    ("* OK".to_owned(), None)
-                ],
+                ["* 1 FETCH (BODY[] {7}", " X)", "* OK"],
                 "in chunks of {size}"
             );
         }
@@ -142,10 +134,8 @@ mod tests {
     fn long_lines_are_cut_and_their_literals_still_seen() {
         let mut framing = Framing::default();
         let line = [vec![b'a'; 5000], b"{3}\r\n".to_vec()].concat();
-        assert_eq!(
-            framing.next(&line),
-            (line.len(), Piece::Line { literal: Some(3) })
-        );
+        assert_eq!(framing.next(&line), (line.len(), Piece::LineEnd));
+        assert_eq!(framing.next(b"\n\n\nnext\r\n"), (3, Piece::Part));
         assert!(framing.is_cut());
         assert_eq!(framing.line().len(), 1000);
     }

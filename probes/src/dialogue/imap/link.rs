@@ -11,6 +11,8 @@ use std::io;
 use imap_codec::imap_types::command::Command;
 use imap_next::client::{Client, Error as FlowError, Event, Options};
 use imap_next::{Interrupt, Io, State as _};
+use postrider_wire::bounded::{Limits, LiteralGuard, Overrun};
+use postrider_wire::text::RemoteText;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tracing::dispatcher::{self, Dispatch};
 
@@ -19,8 +21,6 @@ use super::secret_words::{REDACTED, SecretWords};
 use super::status_line;
 use super::transcript::{Direction, Transcript};
 use crate::dialogue::stream::BoxStream;
-use postrider_wire::bounded::{Limits, LiteralGuard, Overrun};
-use postrider_wire::text::RemoteText;
 
 /// Bytes read at once.
 const CHUNK: usize = 8 * 1024;
@@ -30,6 +30,10 @@ const MESSAGE: u32 = 64 * 1024 * 1024;
 
 /// What came of listening.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, and nearly always the large one"
+)]
 pub(super) enum Heard {
     /// Something the parser understood, or progress in sending.
     Event(Event),
@@ -63,6 +67,8 @@ pub(super) struct Link {
     secrets: SecretWords,
     /// What is written now is a secret.
     hushed: bool,
+    /// Why nothing can be written any more. The server's last words may still be there to read.
+    write_error: Option<io::Error>,
 }
 
 impl Link {
@@ -91,6 +97,7 @@ impl Link {
             transcript,
             secrets: SecretWords::default(),
             hushed: false,
+            write_error: None,
         }
     }
 
@@ -124,9 +131,9 @@ impl Link {
     }
 
     /// Writes a line that imap-codec cannot render, past the flow, which must have nothing to send.
-    pub(super) async fn write_line(&mut self, line: &str) -> Result<(), LinkError> {
+    pub(super) async fn write_line(&mut self, line: &str) {
         self.answered = 0;
-        self.write(format!("{line}\r\n").as_bytes()).await
+        self.write(format!("{line}\r\n").as_bytes()).await;
     }
 
     /// Waits for the next thing to happen. May be dropped while only answers are awaited.
@@ -137,7 +144,7 @@ impl Link {
                     self.attempt = status_line::Attempt::default();
                     return Ok(Heard::Event(event));
                 }
-                Err(Interrupt::Io(Io::Output(bytes))) => self.write(&bytes).await?,
+                Err(Interrupt::Io(Io::Output(bytes))) => self.write(&bytes).await,
                 Err(Interrupt::Io(Io::NeedMoreInput)) => self.feed().await?,
                 Err(Interrupt::Error(error)) => {
                     if !self.hand_in_again(&error) {
@@ -150,25 +157,22 @@ impl Link {
 
     /// The newest line of the server, safe to show.
     pub(super) fn line(&self) -> RemoteText {
-        RemoteText::new(
-            &self
-                .secrets
-                .mask(self.framing.line(), self.framing.is_cut()),
-            RemoteText::LINE,
-        )
+        RemoteText::new(&self.masked_line(), RemoteText::LINE)
     }
 
     /// The words of the newest status line: what follows the tag (or `*`) and the condition.
     pub(super) fn words(&self) -> RemoteText {
-        let line = self
-            .secrets
-            .mask(self.framing.line(), self.framing.is_cut());
-        RemoteText::new(status_line::words(&line), RemoteText::LINE)
+        RemoteText::new(status_line::words(&self.masked_line()), RemoteText::LINE)
     }
 
     /// The response code of the newest status line, in capitals.
     pub(super) fn code(&self) -> Option<String> {
-        status_line::code(self.framing.line())
+        status_line::code(&self.masked_line())
+    }
+
+    fn masked_line(&self) -> Vec<u8> {
+        self.secrets
+            .mask(self.framing.line(), self.framing.is_cut())
     }
 
     pub(super) fn note(&self, text: &str) {
@@ -202,14 +206,19 @@ impl Link {
         let _ = self.stream.shutdown().await;
     }
 
-    async fn write(&mut self, bytes: &[u8]) -> Result<(), LinkError> {
+    async fn write(&mut self, bytes: &[u8]) {
         if !self.hushed {
             for line in String::from_utf8_lossy(bytes).lines() {
                 self.transcript.add(Direction::Sent, line);
             }
         }
-        self.stream.write_all(bytes).await.map_err(LinkError::Io)?;
-        self.stream.flush().await.map_err(LinkError::Io)
+        let written = async {
+            self.stream.write_all(bytes).await?;
+            self.stream.flush().await
+        };
+        if let Err(error) = written.await {
+            self.write_error = Some(error);
+        }
     }
 
     /// Shows the parser the next piece, reading when there is none.
@@ -217,14 +226,11 @@ impl Link {
         if self.shown == self.unread.len() {
             self.unread.clear();
             self.shown = 0;
-            let count = self
-                .stream
-                .read_buf(&mut self.unread)
-                .await
-                .map_err(LinkError::Io)?;
-            if count == 0 {
-                return Err(LinkError::Closed);
-            }
+            let count = match self.stream.read_buf(&mut self.unread).await {
+                Ok(0) => return Err(self.ended(None)),
+                Ok(count) => count,
+                Err(error) => return Err(self.ended(Some(error))),
+            };
             self.guard.feed(&self.unread).map_err(LinkError::TooMuch)?;
             // The guard counts single responses; what answers one command is bounded as a whole.
             self.answered = self.answered.saturating_add(count);
@@ -237,15 +243,21 @@ impl Link {
         let bytes = &self.unread[self.shown..self.shown + length];
         quietly(|| self.client.enqueue_input(bytes));
         self.shown += length;
-        if let Piece::Line { literal } = piece {
+        if piece == Piece::LineEnd {
             self.transcript
                 .add(Direction::Received, self.line().as_str());
-            if let Some(octets) = literal {
-                self.transcript
-                    .add(Direction::Received, &format!("«{octets} octets»"));
-            }
         }
         Ok(())
+    }
+
+    /// Nothing more can be read.
+    fn ended(&mut self, error: Option<io::Error>) -> LinkError {
+        match self.write_error.take().or(error) {
+            // A TLS session that ends without its goodbye.
+            Some(error) if error.kind() == io::ErrorKind::UnexpectedEof => LinkError::Closed,
+            Some(error) => LinkError::Io(error),
+            None => LinkError::Closed,
+        }
     }
 
     /// After a message that the parser refused: `true` if a simpler form of it is now waiting.

@@ -10,9 +10,10 @@ use imap_codec::imap_types::response::Data;
 use imap_codec::imap_types::search::SearchKey;
 use jiff::Timestamp;
 
+use super::command::Untagged;
 use super::error::{ImapError, Result};
 use super::remove::uid_set;
-use super::session::{Session, Untagged};
+use super::session::Session;
 
 /// Octets of a header block that are read; the rest of a longer one is left out.
 const HEADER: usize = 128 * 1024;
@@ -39,6 +40,7 @@ pub struct Arrived {
 
 impl Session {
     /// The headers of the messages with UID `first_uid` and up, the oldest `max` of them, in order.
+    /// May take several commands, each with its own time limit.
     ///
     /// # Errors
     /// `BadArgument` if `first_uid` is 0; any of a command.
@@ -60,6 +62,37 @@ impl Session {
             }
         }
         Ok(found.into_values().take(max).collect())
+    }
+
+    /// The headers of exactly these messages, in order; those that are gone are left out.
+    /// May take several commands, each with its own time limit.
+    ///
+    /// # Errors
+    /// `BadArgument` if a UID is 0; any of a command.
+    pub async fn headers_of(&mut self, uids: &[u32]) -> Result<Vec<Arrived>> {
+        if uids.contains(&0) {
+            return Err(ImapError::BadArgument { what: "UID 0" });
+        }
+        let mut found = BTreeMap::new();
+        for some in uids.chunks(AT_ONCE) {
+            self.headers(&uid_set(some), 1, some.len(), &mut found)
+                .await?;
+        }
+        found.retain(|uid, _| uids.contains(uid));
+        Ok(found.into_values().collect())
+    }
+
+    /// The header of the newest message; `None` if the folder is empty.
+    ///
+    /// # Errors
+    /// Any of a command.
+    pub async fn newest(&mut self) -> Result<Option<Arrived>> {
+        if self.folder.exists == 0 {
+            return Ok(None);
+        }
+        let mut found = BTreeMap::new();
+        self.headers("*", 1, 1, &mut found).await?;
+        Ok(found.into_values().next_back())
     }
 
     /// The message, or its first `max_bytes` octets.
@@ -163,13 +196,35 @@ impl Session {
         at_most: usize,
         found: &mut BTreeMap<u32, Arrived>,
     ) -> Result<()> {
+        let facts = format!("{set} (UID INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER]<0.{HEADER}>)");
+        match self.collect(&facts, first_uid, at_most, found).await {
+            Ok(0) => Ok(()),
+            // One date that is not quite one makes the parser refuse the whole message, and some
+            // servers know no partial headers. No message may stay unseen for that.
+            Ok(_) | Err(ImapError::Refused { .. }) => {
+                let bare = format!("{set} (UID BODY.PEEK[HEADER])");
+                self.collect(&bare, first_uid, at_most, found)
+                    .await
+                    .map(drop)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Adds what is fetched to `found`; gives the number of responses that were not understood.
+    async fn collect(
+        &mut self,
+        arguments: &str,
+        first_uid: u32,
+        at_most: usize,
+        found: &mut BTreeMap<u32, Arrived>,
+    ) -> Result<usize> {
         let room = found.len() + at_most;
-        let items = format!("(UID INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER]<0.{HEADER}>)");
-        self.fetch(&format!("{set} {items}"), |message| {
+        self.fetch(arguments, |message| {
             let (Some(uid), Some(mut header)) = (message.uid, message.header) else {
                 return;
             };
-            if uid < first_uid || (found.len() >= room && !found.contains_key(&uid)) {
+            if uid < first_uid || found.len() >= room {
                 return;
             }
             header.truncate(HEADER);
@@ -178,18 +233,14 @@ impl Session {
                 size,
                 ..
             } = message;
-            found.insert(
+            found.entry(uid).or_insert(Arrived {
                 uid,
-                Arrived {
-                    uid,
-                    internal_date,
-                    size,
-                    header,
-                },
-            );
+                internal_date,
+                size,
+                header,
+            });
         })
-        .await?;
-        Ok(())
+        .await
     }
 
     /// Runs UID FETCH; gives the number of responses that were not understood.

@@ -183,6 +183,17 @@ async fn a_goodbye_is_told_with_its_words() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_goodbye_between_commands_is_told_when_the_next_one_cannot_be_written() {
+    let (peer, mut session) = greeted("S: * BYE idle for too long\nclose").await;
+    peer.done().await;
+    let error = session.noop().await.expect_err("an error");
+    assert_eq!(
+        error.to_string(),
+        "the server said goodbye: idle for too long"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_command_that_was_given_up_spoils_the_session() {
     let (peer, mut session) = selected(2, "C: P3 NOOP\nwait 60").await;
     assert!(

@@ -1,3 +1,6 @@
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
 use super::super::{Greeting, ImapError, Session};
 use super::peer::{Peer, greeted, setup, told};
 
@@ -98,6 +101,28 @@ async fn refused_login_tells_the_code_and_never_the_password() {
     );
     let shown = format!("{error:?} {error} {session:?} {}", session.transcript());
     assert!(!shown.contains("hunter2"), "{shown}");
+    drop(session);
+    peer.done().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_password_sent_back_as_a_response_code_is_no_code() {
+    let (peer, mut session) = greeted(
+        "C: P1 CAPABILITY
+         S: * CAPABILITY IMAP4rev1
+         S: P1 OK done
+         C: P2 LOGIN alice hunter2
+         S: P2 NO [hunter2] no",
+    )
+    .await;
+    let error = session
+        .login("alice", "hunter2")
+        .await
+        .expect_err("a refusal");
+    assert!(
+        !format!("{error:?}").to_lowercase().contains("hunter2"),
+        "{error:?}"
+    );
     drop(session);
     peer.done().await;
 }
@@ -236,4 +261,72 @@ async fn what_is_no_imap_server_is_named_with_its_line() {
         }
         peer.done().await;
     }
+}
+
+/// Keeps everything that is traced, at every level.
+#[derive(Clone, Default)]
+struct Eavesdropper(Arc<Mutex<String>>);
+
+impl tracing::Subscriber for Eavesdropper {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, span: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        self.note(&format!("{span:?}"));
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, values: &tracing::span::Record<'_>) {
+        self.note(&format!("{values:?}"));
+    }
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        self.note(&format!("{event:?}"));
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+impl Eavesdropper {
+    fn note(&self, text: &str) {
+        self.0.lock().expect("no panic before").push_str(text);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_password_is_traced() {
+    let heard = Eavesdropper::default();
+    let guard = tracing::subscriber::set_default(heard.clone());
+    let (peer, mut session) = greeted(
+        "C: P1 CAPABILITY
+         S: * CAPABILITY IMAP4rev1
+         S: P1 OK done
+         C: P2 LOGIN alice hunter2
+         S: P2 OK welcome, hunter2",
+    )
+    .await;
+    session.login("alice", "hunter2").await.expect("a login");
+    tracing::info!("and this is");
+    drop((guard, session));
+    peer.done().await;
+    let heard = heard.0.lock().expect("no panic before").clone();
+    assert!(heard.contains("and this is"), "{heard}");
+    assert!(!heard.contains("hunter2"), "{heard}");
+}
+
+#[test]
+fn conversations_can_move_between_threads() {
+    fn movable(_: impl Send) {}
+    let _ = |mut session: Session| {
+        movable(session.login("a", "b"));
+        movable(session.headers_from(1, 1));
+        movable(session.idle(Duration::ZERO, async {}));
+        movable(session.remove(&[1]));
+        movable(session.logout());
+    };
 }

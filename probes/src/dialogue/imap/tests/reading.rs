@@ -1,53 +1,7 @@
 use std::time::Duration;
 
-use super::super::{Access, Folder, ImapError, Removed, SpecialUse};
-use super::peer::{greeted, selected, told};
-
-#[tokio::test(start_paused = true)]
-async fn a_folder_opens_with_its_numbers() {
-    let (peer, mut session) = greeted(
-        "C: P1 EXAMINE \"Release &- Train\"
-         S: * FLAGS (\\Answered \\Seen)
-         S: * OK [PERMANENTFLAGS ()] Read-only mailbox.
-         S: * 3 EXISTS
-         S: * 0 RECENT
-         S: * OK [UIDVALIDITY 1700000000] UIDs gültig
-         S: * OK [UIDNEXT 9] Predicted next UID
-         S: P1 OK [READ-ONLY] opened
-         C: P2 SELECT Entw&APw-rfe
-         S: P2 NO [NONEXISTENT] no such folder
-         C: P3 SELECT INBOX
-         S: * 0 EXISTS
-         S: P3 OK [READ-WRITE] opened",
-    )
-    .await;
-    let folder = session
-        .select("Release & Train", Access::ReadOnly)
-        .await
-        .expect("a folder");
-    assert_eq!(
-        (
-            folder.uid_validity,
-            folder.uid_next,
-            folder.exists,
-            folder.read_only
-        ),
-        (1_700_000_000, Some(9), 3, true)
-    );
-    assert_eq!(
-        told(session.select("Entwürfe", Access::ReadWrite).await),
-        "SELECT was refused: [NONEXISTENT] no such folder"
-    );
-    assert!(matches!(
-        session.select("inbox", Access::ReadWrite).await,
-        Err(ImapError::Malformed {
-            what: "a folder without UIDVALIDITY",
-            ..
-        })
-    ));
-    drop(session);
-    peer.done().await;
-}
+use super::super::ImapError;
+use super::peer::selected;
 
 #[tokio::test(start_paused = true)]
 async fn headers_below_the_asked_uid_are_dropped() {
@@ -95,6 +49,49 @@ async fn headers_come_in_order_with_their_facts() {
     );
     // What the fetch heard by the way is not lost.
     assert_eq!(session.noop().await.expect("news").exists, Some(3));
+    drop(session);
+    peer.done().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_with_a_strange_date_is_seen_all_the_same() {
+    let (peer, mut session) = selected(
+        2,
+        "C: P3 UID FETCH 8:* (UID INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER]<0.131072>)
+         S: * 1 FETCH (UID 8 RFC822.SIZE 4 BODY[HEADER]<0> \"one\")
+         S: * 2 FETCH (UID 9 INTERNALDATE \"yesterday\" BODY[HEADER]<0> \"two\")
+         S: P3 OK done
+         C: P4 UID FETCH 8:* (UID BODY.PEEK[HEADER])
+         S: * 1 FETCH (UID 8 BODY[HEADER] \"one\")
+         S: * 2 FETCH (UID 9 BODY[HEADER] \"two\")
+         S: P4 OK done",
+    )
+    .await;
+    let arrived = session.headers_from(8, 100).await.expect("an answer");
+    let seen: Vec<_> = arrived
+        .iter()
+        .map(|one| (one.uid, one.size, one.header.as_slice()))
+        .collect();
+    assert_eq!(seen, [(8, Some(4), b"one".as_slice()), (9, None, b"two")]);
+    drop(session);
+    peer.done().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_without_partial_headers_gives_whole_ones() {
+    let (peer, mut session) = selected(
+        2,
+        "C: P3 UID FETCH 9:* (UID INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER]<0.131072>)
+         S: P3 BAD what?
+         C: P4 UID FETCH 9:* (UID BODY.PEEK[HEADER])
+         S: * 2 FETCH (UID 9 BODY[HEADER] \"two\")
+         S: P4 OK done",
+    )
+    .await;
+    assert_eq!(
+        session.headers_from(9, 100).await.expect("an answer").len(),
+        1
+    );
     drop(session);
     peer.done().await;
 }
@@ -207,174 +204,6 @@ async fn a_search_finds_by_header() {
             "{name} {value}"
         );
     }
-    drop(session);
-    peer.done().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn folders_are_told_with_their_uses() {
-    let (peer, mut session) = greeted(
-        "C: P1 CAPABILITY
-         S: * CAPABILITY IMAP4rev1 LIST-EXTENDED SPECIAL-USE
-         S: P1 OK done
-         C: P2 LIST \"\" \"*\" RETURN (SPECIAL-USE)
-         S: * LIST (\\HasNoChildren) \"/\" INBOX
-         S: * LIST (\\HasNoChildren \\Junk) \"/\" \"Werbung\"
-         S: * LIST (\\HasNoChildren) \"/\" \"Spam\"
-         S: * LIST (\\NonExistent) \"/\" \"Old/Trash\"
-         S: * LIST (\\Noselect) \"/\" \"Entw&APw-rfe\"
-         S: * LIST () \"/\" \"Release & Train\"
-         S: * LIST () \"/\" {5}
-         S- (a b)\\r\\n
-         S: P2 OK done
-         C: P3 EXAMINE \"Release & Train\"
-         S: * OK [UIDVALIDITY 1] x
-         S: P3 OK done",
-    )
-    .await;
-    let folders = session.folders().await.expect("folders");
-    let folder = |name: &str, special_use, selectable| Folder {
-        name: name.into(),
-        special_use,
-        selectable,
-    };
-    assert_eq!(
-        folders,
-        [
-            folder("INBOX", None, true),
-            folder("Werbung", Some(SpecialUse::Junk), true),
-            folder("Spam", None, true),
-            folder("Old/Trash", Some(SpecialUse::Trash), false),
-            folder("Entwürfe", None, false),
-            folder("Release & Train", None, true),
-            folder("(a b)", None, true),
-        ]
-    );
-    // A server that does not encode gets its own spelling back.
-    session
-        .select("Release & Train", Access::ReadOnly)
-        .await
-        .expect("a folder");
-    drop(session);
-    peer.done().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn folders_are_listed_plainly_where_the_server_knows_no_more() {
-    for (capabilities, refused) in [("", false), ("LIST-EXTENDED SPECIAL-USE", true)] {
-        let refusal = if refused {
-            "C: P2 LIST \"\" \"*\" RETURN (SPECIAL-USE)
-             S: P2 BAD what?"
-        } else {
-            ""
-        };
-        let tag = if refused { "P3" } else { "P2" };
-        let (peer, mut session) = greeted(&format!(
-            "C: P1 CAPABILITY
-             S: * CAPABILITY IMAP4rev1 {capabilities}
-             S: P1 OK done
-             {refusal}
-             C: {tag} LIST \"\" *
-             S: * LIST () \".\" INBOX.Junk
-             S: {tag} OK done"
-        ))
-        .await;
-        let folders = session.folders().await.expect("folders");
-        assert_eq!(folders[0].special_use, Some(SpecialUse::Junk));
-        drop(session);
-        peer.done().await;
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn only_the_named_messages_are_removed() {
-    let uids: Vec<u32> = (1..=81).collect();
-    let set = uids[..80]
-        .iter()
-        .map(u32::to_string)
-        .collect::<Vec<_>>()
-        .join(",");
-    let (peer, mut session) = selected(
-        100,
-        &format!(
-            "C: P3 UID STORE {set} +FLAGS.SILENT (\\Deleted)
-             S: P3 OK done
-             C: P4 UID EXPUNGE {set}
-             S: * 1 EXPUNGE
-             S: P4 OK done
-             C: P5 UID STORE 81 +FLAGS.SILENT (\\Deleted)
-             S: P5 NO [NOPERM] not yours
-             C: P6 LOGOUT"
-        ),
-    )
-    .await;
-    let error = session.remove(&uids).await.expect_err("a refusal");
-    assert_eq!(
-        error.to_string(),
-        "UID STORE was refused: [NOPERM] not yours"
-    );
-    assert!(error.leaves_session_usable());
-    session.logout().await;
-    peer.done().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_largest_uid_never_becomes_the_star() {
-    let (peer, mut session) = selected(
-        2,
-        "C: P3 UID STORE 4294967294,4294967295 +FLAGS.SILENT (\\Deleted)
-         S: P3 OK done
-         C: P4 UID EXPUNGE 4294967294,4294967295
-         S: P4 OK done",
-    )
-    .await;
-    let removed = session
-        .remove(&[u32::MAX - 1, u32::MAX])
-        .await
-        .expect("an answer");
-    assert_eq!(removed, Removed::Expunged);
-    drop(session);
-    peer.done().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn nothing_is_removed_without_uidplus_or_from_a_read_only_folder() {
-    let (peer, mut session) = greeted(
-        "C: P1 EXAMINE INBOX
-         S: * OK [UIDVALIDITY 1] x
-         S: P1 OK done
-         C: P2 SELECT INBOX
-         S: * OK [UIDVALIDITY 1] x
-         S: P2 OK [READ-ONLY] done
-         C: P3 SELECT INBOX
-         S: * OK [UIDVALIDITY 1] x
-         S: P3 OK [READ-WRITE] done
-         C: P4 CAPABILITY
-         S: * CAPABILITY IMAP4rev1
-         S: P4 OK done",
-    )
-    .await;
-    let refused = |result| matches!(result, Err(ImapError::BadArgument { .. }));
-    assert!(refused(session.remove(&[1]).await));
-    session
-        .select("INBOX", Access::ReadOnly)
-        .await
-        .expect("a folder");
-    assert!(refused(session.remove(&[1]).await));
-    session
-        .select("INBOX", Access::ReadWrite)
-        .await
-        .expect("a folder");
-    assert!(refused(session.remove(&[1]).await));
-    session
-        .select("INBOX", Access::ReadWrite)
-        .await
-        .expect("a folder");
-    assert!(refused(session.remove(&[0]).await));
-    assert_eq!(
-        session.remove(&[1]).await.expect("an answer"),
-        Removed::NotSupported
-    );
     drop(session);
     peer.done().await;
 }
