@@ -108,3 +108,103 @@ fn too_long(limit: Duration, question: &Question, answer: &Answer) -> Option<Fin
         ),
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::{Record, RecordData};
+
+    fn answer(rcode: &str, hosts: &[(&str, u32)]) -> Answer {
+        Answer {
+            rcode: rcode.to_owned(),
+            records: hosts
+                .iter()
+                .map(|(host, ttl)| Record {
+                    name: "example.test".to_owned(),
+                    record_type: "NS".to_owned(),
+                    ttl: *ttl,
+                    data: RecordData::Name((*host).to_owned()),
+                })
+                .collect(),
+            authoritative: true,
+            server: ([127, 0, 0, 1], 53).into(),
+            took: Duration::ZERO,
+        }
+    }
+
+    fn wanted(answers: Option<&[&str]>, rcode: Option<&str>, ttl: Option<u64>) -> Wanted {
+        Wanted {
+            answers: answers.map(|answers| answers.iter().map(ToString::to_string).collect()),
+            rcode: rcode.map(str::to_owned),
+            ttl_at_most: ttl.map(Duration::from_secs),
+        }
+    }
+
+    #[test]
+    fn an_answer_is_judged_by_code_records_and_life_time() {
+        let question = Question::new("example.test", "NS", Duration::ZERO);
+        let two = [("ns1.test", 300), ("ns2.test", 60)];
+        for (wanted, answer, lines) in [
+            (
+                wanted(Some(&["ns2.test", "ns1.test"]), None, None),
+                answer("NOERROR", &two),
+                "",
+            ),
+            (
+                wanted(Some(&["ns1.test", "ns3.test"]), None, None),
+                answer("NOERROR", &two),
+                "dns-mismatch: missing ns3.test; not expected ns2.test",
+            ),
+            (wanted(None, None, None), answer("NOERROR", &two), ""),
+            (
+                wanted(None, None, None),
+                answer("NOERROR", &[]),
+                "dns-nxdomain: example.test has no NS record",
+            ),
+            (
+                wanted(None, Some("NOERROR"), None),
+                answer("NOERROR", &[]),
+                "",
+            ),
+            (
+                wanted(None, None, None),
+                answer("NXDOMAIN", &[]),
+                "dns-nxdomain: example.test does not exist, says 127.0.0.1",
+            ),
+            (
+                wanted(None, Some("NXDOMAIN"), None),
+                answer("NXDOMAIN", &[]),
+                "",
+            ),
+            (
+                wanted(None, Some("NXDOMAIN"), None),
+                answer("NOERROR", &two),
+                "dns-mismatch: the response code for example.test NS is NOERROR (expected NXDOMAIN)",
+            ),
+            (
+                wanted(Some(&["ns1.test"]), Some("NOERROR"), None),
+                answer("SERVFAIL", &[]),
+                "dns-servfail: 127.0.0.1 answered SERVFAIL for example.test NS (expected NOERROR)",
+            ),
+            (wanted(Some(&[]), None, None), answer("NXDOMAIN", &[]), ""),
+            (wanted(Some(&[]), None, None), answer("NOERROR", &[]), ""),
+            (
+                wanted(Some(&[]), None, None),
+                answer("NOERROR", &two),
+                "dns-mismatch: not expected ns1.test, ns2.test",
+            ),
+            (wanted(None, None, Some(300)), answer("NOERROR", &two), ""),
+            (
+                wanted(None, None, Some(60)),
+                answer("NOERROR", &two),
+                "dns-mismatch: the time to live is 5m, at most 1m is wanted: ns1.test",
+            ),
+        ] {
+            let found: Vec<String> = judge(&wanted, &question, &answer)
+                .iter()
+                .map(Finding::line)
+                .collect();
+            assert_eq!(found.join(", "), lines, "{wanted:?} {answer:?}");
+        }
+    }
+}
