@@ -16,9 +16,13 @@ pub const MAX_HOPS: usize = 100;
 /// No legal date comes near this many bytes, comments removed.
 const MAX_DATE: usize = 100;
 
+/// The longest value that is kept, in bytes: an address with its brackets fits (RFC 5321 §4.5.3.1.3).
+const MAX_VALUE: usize = 256;
+
 const DATE: DateTimeParser = DateTimeParser::new().relaxed_weekday(true);
 
-/// One `Received` field. Everything may be missing; the texts are as sent, not escaped.
+/// One `Received` field. Everything may be missing; the texts are as sent, not escaped, and cut
+/// after 256 bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Received {
     /// The name the client gave, or its address.
@@ -69,6 +73,7 @@ impl Received {
                     value.push_str(more);
                 }
             }
+            value.truncate(value.floor_char_boundary(MAX_VALUE));
             // The first one counts, should a name come twice.
             slot.get_or_insert(value);
         }
@@ -274,6 +279,8 @@ mod tests {
         check("from by by with", "by|with|-|-|-|-");
         check("FROM a BY b", "a|b|-|-|-|-");
         check("by a by b", "-|a|-|-|-|-");
+        let long = format!("by {}", "ä".repeat(1000));
+        check(&long, &format!("-|{}|-|-|-|-", "ä".repeat(128)));
     }
 
     const BLOCK: &str = "Received: by c; 2 Jan 2024 00:00:10 +0000\r\n\
