@@ -84,6 +84,27 @@ pub struct Trust {
     pub insecure: bool,
 }
 
+/// A SHA-256 fingerprint: 64 hexadecimal digits, colons between them allowed.
+#[must_use]
+pub fn parse_pin(text: &str) -> Option<[u8; 32]> {
+    let digits: Vec<u8> = text
+        .chars()
+        .filter(|digit| *digit != ':')
+        .map(|digit| {
+            digit
+                .to_digit(16)
+                .and_then(|digit| u8::try_from(digit).ok())
+        })
+        .collect::<Option<_>>()?;
+    let bytes: Vec<u8> = digits
+        .chunks(2)
+        .map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit))
+        .collect();
+    (digits.len() == 64)
+        .then(|| bytes.try_into().ok())
+        .flatten()
+}
+
 /// Where a secret is. The text itself never stands in the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretSource {

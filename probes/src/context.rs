@@ -14,6 +14,7 @@ use crate::outcome::{Evidence, Finding, Mark, Outcome, TranscriptLine};
 use crate::phase::Phase;
 use crate::post::Post;
 use crate::setting::{Template, Variables};
+use crate::slots::Slots;
 use crate::target::Target;
 
 /// Lines kept of one check's dialogue.
@@ -34,6 +35,8 @@ pub struct Surroundings<'a> {
     pub mailboxes: &'a BTreeMap<String, MailboxAccount>,
     /// The platform-wide settings that steps may override.
     pub platform: &'a PlatformDefaults,
+    /// Connections that are free, by address.
+    pub slots: &'a Slots,
     /// The wall clock.
     pub now: fn() -> jiff::Timestamp,
 }

@@ -1,13 +1,15 @@
 //! What a probe kind is, and the list of kinds.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::time::Duration;
 
 use crate::context::Context;
 use crate::kinds::deliver::MessageDefaults;
 use crate::outcome::Failure;
-use crate::setting::{Place, Problem};
+use crate::setting::{Place, Problem, Spanned};
+use crate::target::Target;
 
 /// A probe kind. The type that implements it *is* its configuration: what stands under the verb in YAML.
 pub trait Kind {
@@ -17,11 +19,48 @@ pub trait Kind {
     /// What the type system could not check: references, contradictions. Contacts nothing.
     fn check(&self, names: &Names<'_>, at: Place, problems: &mut Vec<Problem>);
 
-    /// The longest that one check may take by its own limits.
+    /// The longest that one check may take by its own limits: then it is cut off.
     fn longest(&self, message: &MessageDefaults) -> Duration;
+
+    /// The longest that a check takes which meets its limits: a run must leave time for it.
+    fn patience(&self, message: &MessageDefaults) -> Duration {
+        self.longest(message)
+    }
+
+    /// The mailbox and the folder that this kind waits for, by their names: they must be watched before anything is sent.
+    fn watches(&self, _: &MessageDefaults) -> Option<(String, String)> {
+        None
+    }
+
+    /// The TCP port that it contacts on a target, when it is not the default.
+    fn port(&self) -> Option<u16> {
+        None
+    }
+
+    /// What a check would do, for `--dry-run`. Contacts nothing.
+    fn preview(&self, message: &MessageDefaults, target: Option<&Target>) -> Preview;
 
     /// One attempt. Findings, times and evidence go to the context; an `Err` ends the check.
     fn run(&self, cx: &Context<'_>) -> impl Future<Output = Result<(), Failure>> + Send;
+}
+
+/// What a check would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preview {
+    /// One line for people.
+    pub text: String,
+    /// Whether a message would be sent.
+    pub sends: bool,
+}
+
+impl Preview {
+    /// A check that sends nothing.
+    pub fn reads(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            sends: false,
+        }
+    }
 }
 
 /// What the rest of the configuration defines, for `check`.
@@ -35,9 +74,27 @@ pub struct Names<'a> {
     pub message: &'a MessageDefaults,
     /// Whether the step has `for_each`, so that `${item.…}` is defined.
     pub for_each: bool,
+    /// Gathers the mailboxes that something looks into or sends to.
+    pub used_mailboxes: &'a RefCell<BTreeSet<String>>,
 }
 
 impl Names<'_> {
+    /// Checks the name of a sender.
+    pub fn sender(&self, name: &Spanned<String>, problems: &mut Vec<Problem>) {
+        if !self.senders.contains_key(&name.value) {
+            problems.push(Self::unknown("sender", name, name.at, self.senders));
+        }
+    }
+
+    /// Checks the name of a mailbox, and notes that it is used.
+    pub fn mailbox(&self, name: &Spanned<String>, problems: &mut Vec<Problem>) {
+        if self.mailboxes.contains_key(&name.value) {
+            self.used_mailboxes.borrow_mut().insert(name.value.clone());
+        } else {
+            problems.push(Self::unknown("mailbox", name, name.at, self.mailboxes));
+        }
+    }
+
     /// Reports a reference to something that is not defined, with the nearest name as a hint.
     pub fn unknown(what: &str, name: &str, at: Place, known: &BTreeMap<String, Place>) -> Problem {
         let mut problem = Problem::error(
@@ -100,6 +157,45 @@ macro_rules! probe_kinds {
             #[must_use]
             pub fn longest(&self, message: &MessageDefaults) -> Duration {
                 match self { $(Self::$type(kind) => kind.longest(message),)* }
+            }
+
+            /// See [`Kind::patience`].
+            #[must_use]
+            pub fn patience(&self, message: &MessageDefaults) -> Duration {
+                match self { $(Self::$type(kind) => kind.patience(message),)* }
+            }
+
+            /// See [`Kind::watches`].
+            #[must_use]
+            pub fn watches(&self, message: &MessageDefaults) -> Option<(String, String)> {
+                match self { $(Self::$type(kind) => kind.watches(message),)* }
+            }
+
+            /// See [`Kind::preview`].
+            #[must_use]
+            pub fn preview(&self, message: &MessageDefaults, target: Option<&Target>) -> Preview {
+                match self { $(Self::$type(kind) => kind.preview(message, target),)* }
+            }
+
+            /// See [`Kind::port`].
+            #[must_use]
+            pub fn port(&self) -> Option<u16> {
+                match self { $(Self::$type(kind) => kind.port(),)* }
+            }
+
+            /// One attempt, for at most `limit`, given up when `cancelled` completes. Everything that came of it
+            /// is in the context, however it ended.
+            pub async fn run(&self, cx: &Context<'_>, limit: Duration, cancelled: impl Future<Output = ()>) {
+                let ended = tokio::select! {
+                    biased;
+                    () = cancelled => Err(Failure::new(Reason::Cancelled, "the run was cancelled")),
+                    ended = tokio::time::timeout(limit, self.attempt(cx)) => ended.unwrap_or_else(|_| {
+                        Err(Failure::new(Reason::Overrun, format!("not finished within its own limit of {}", crate::span::duration(limit))))
+                    }),
+                };
+                if let Err(failure) = ended {
+                    cx.find(failure);
+                }
             }
 
             // Each arm's future is boxed: otherwise the match is as large as its largest arm.

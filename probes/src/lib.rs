@@ -5,12 +5,17 @@ pub mod context;
 pub mod dialogue;
 pub mod kind;
 pub mod kinds;
+pub mod message;
+pub mod mx;
 pub mod net;
 pub mod outcome;
 pub mod phase;
 pub mod post;
 pub mod reason;
 pub mod setting;
+pub mod slots;
+pub mod span;
 pub mod target;
+pub mod tls;
 
 pub use kinds::Probe;

@@ -209,6 +209,8 @@ pub struct TlsFacts {
     pub fingerprint: String,
     /// What verification said: `None` when the chain, the time and the name are good.
     pub fault: Option<String>,
+    /// The same, without regard to the name.
+    pub fault_but_name: Option<String>,
     /// Verification was switched off by `insecure: true`.
     pub insecure: bool,
 }

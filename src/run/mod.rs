@@ -1,4 +1,234 @@
-//! One run of scenarios.
+//! One run: the selected steps of the selected scenarios, once. All that leaves it is a stream of events.
 
+mod check;
 pub mod document;
 pub mod event;
+mod id;
+pub mod select;
+pub mod steps;
+pub mod targets;
+mod variables;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use postrider_probes::net::Net;
+use postrider_probes::outcome::Status;
+use postrider_probes::slots::Slots;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use self::check::{Check, Finished};
+use self::event::{Event, RunFinished, RunStarted};
+pub use self::id::new_id;
+use self::select::Selection;
+use self::steps::Planned;
+use crate::config::plan::{Plan, Scenario, StepsRun};
+use crate::mailbox::Watches;
+use crate::pipeline::PipelineHandle;
+
+/// Before the first mail is sent, the mailboxes get this long to be opened.
+const READY_WITHIN: Duration = Duration::from_secs(15);
+
+/// What runs need.
+#[derive(Debug)]
+pub struct Engine {
+    /// What to run.
+    pub plan: Arc<Plan>,
+    /// Names and connections.
+    pub net: Arc<dyn Net>,
+    /// Where events and mails are booked.
+    pub pipeline: PipelineHandle,
+    /// Where mail is waited for.
+    pub watches: Watches,
+    /// Connections per address.
+    pub slots: Slots,
+    /// The wall clock.
+    pub now: fn() -> Timestamp,
+}
+
+/// What one run is asked to do.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The run's id.
+    pub id: String,
+    /// What it takes of the plan.
+    pub selection: Selection,
+    /// Checks at the same time.
+    pub jobs: usize,
+    /// Who asks: `cli user@host`.
+    pub origin: String,
+    /// Another limit for the whole run than the scenarios' own.
+    pub timeout: Option<Duration>,
+}
+
+/// Set to a reason when the run must end early.
+pub type Cancel = watch::Receiver<Option<String>>;
+
+impl Engine {
+    /// Runs, and tells the pipeline everything. Gives the number of checks by status.
+    pub async fn execute(self: &Arc<Self>, request: &Request, cancel: &Cancel) -> RunFinished {
+        let started = Instant::now();
+        let started_at = (self.now)();
+        self.emit(Event::RunStarted(RunStarted {
+            run: request.id.clone(),
+            origin: request.origin.clone(),
+            vantage: self.plan.vantage.clone(),
+            config_sha256: self.plan.sha256.clone(),
+            planned_at: started_at,
+            started_at,
+        }))
+        .await;
+        let scenarios = request.selection.scenarios(&self.plan);
+        self.open_mailboxes(&scenarios, &request.selection, cancel)
+            .await;
+        let planned = steps::plan(
+            &self.plan,
+            self.net.as_ref(),
+            &request.selection,
+            &request.id,
+            &scenarios,
+        )
+        .await;
+        let jobs = Arc::new(Semaphore::new(request.jobs.max(1)));
+        let mut running = JoinSet::new();
+        for (index, scenario) in scenarios.iter().enumerate() {
+            let checks: Vec<Planned> = planned
+                .iter()
+                .filter(|check| check.scenario_index == index)
+                .cloned()
+                .collect();
+            let run = ScenarioRun {
+                engine: Arc::clone(self),
+                scenario: Arc::new((*scenario).clone()),
+                run: request.id.clone(),
+                jobs: Arc::clone(&jobs),
+                deadline: started + request.timeout.unwrap_or(scenario.timeout),
+                cancel: cancel.clone(),
+            };
+            running.spawn(run.execute(checks));
+        }
+        let mut worst = Status::Skip;
+        while let Some(statuses) = running.join_next().await {
+            // A scenario's task only waits for its checks, whose panics are caught one by one.
+            for status in statuses.unwrap_or_else(|_| vec![Status::Error]) {
+                worst = worst.max(status);
+            }
+        }
+        let finished = RunFinished {
+            run: request.id.clone(),
+            status: worst,
+            took: started.elapsed(),
+            cancelled: cancel.borrow().clone(),
+        };
+        self.emit(Event::RunFinished(finished.clone())).await;
+        finished
+    }
+
+    async fn emit(&self, event: Event) {
+        // A pipeline that has ended has nobody left to tell.
+        let _ = self.pipeline.events().send(event).await;
+    }
+
+    /// The watches must know what was there before the first mail is sent. A mailbox that cannot be opened does not stop
+    /// the run: the checks that need it say `cannot-observe`.
+    async fn open_mailboxes(
+        &self,
+        scenarios: &[&Scenario],
+        selection: &Selection,
+        cancel: &Cancel,
+    ) {
+        let mut wanted = BTreeSet::new();
+        for scenario in scenarios {
+            for step in scenario
+                .steps
+                .iter()
+                .filter(|step| selection.takes_step(step))
+            {
+                wanted.extend(step.probe.watches(&scenario.message));
+            }
+        }
+        let opened = async {
+            for (mailbox, folder) in wanted {
+                self.watches.add(&mailbox, &folder);
+                if let Err(failure) = self.watches.ready(&mailbox).await {
+                    tracing::warn!(%mailbox, reason = %failure.line(), "mailbox cannot be opened yet");
+                }
+            }
+        };
+        let mut cancel = cancel.clone();
+        tokio::select! {
+            _ = tokio::time::timeout(READY_WITHIN, opened) => {}
+            _ = cancel.wait_for(Option::is_some) => {}
+        }
+    }
+}
+
+/// One scenario's part of a run.
+struct ScenarioRun {
+    engine: Arc<Engine>,
+    scenario: Arc<Scenario>,
+    run: String,
+    jobs: Arc<Semaphore>,
+    deadline: Instant,
+    cancel: Cancel,
+}
+
+impl ScenarioRun {
+    async fn execute(self, checks: Vec<Planned>) -> Vec<Status> {
+        let mut statuses = Vec::new();
+        match self.scenario.steps_run {
+            StepsRun::Together => statuses.extend(self.all(checks, None).await),
+            StepsRun::InOrder => {
+                let mut broken: Option<String> = None;
+                for (index, step) in self.scenario.steps.iter().enumerate() {
+                    let now: Vec<Planned> = checks
+                        .iter()
+                        .filter(|check| check.step_index == index)
+                        .cloned()
+                        .collect();
+                    let skipped = broken.clone().filter(|_| !step.always);
+                    let ended = self.all(now, skipped.as_deref()).await;
+                    if ended
+                        .iter()
+                        .any(|status| matches!(status, Status::Fail | Status::Error))
+                        && broken.is_none()
+                    {
+                        broken = Some(step.id.clone());
+                    }
+                    statuses.extend(ended);
+                }
+            }
+        }
+        statuses
+    }
+
+    /// The checks of a step (or of all steps), at the same time.
+    async fn all(&self, checks: Vec<Planned>, needs: Option<&str>) -> Vec<Status> {
+        let mut running = JoinSet::new();
+        for planned in checks {
+            let check = Check {
+                engine: Arc::clone(&self.engine),
+                scenario: Arc::clone(&self.scenario),
+                run: self.run.clone(),
+                planned,
+                deadline: self.deadline,
+                cancel: self.cancel.clone(),
+                needs: needs.map(str::to_owned),
+            };
+            let jobs = Arc::clone(&self.jobs);
+            running.spawn(async move {
+                let _permit = jobs.acquire_owned().await;
+                check.perform().await
+            });
+        }
+        let mut statuses = Vec::new();
+        while let Some(ended) = running.join_next().await {
+            statuses.push(ended.map_or(Status::Error, |Finished { status }| status));
+        }
+        statuses
+    }
+}

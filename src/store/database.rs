@@ -12,7 +12,10 @@ use super::lock::Lock;
 use super::schema::migrate;
 
 /// How long a lock of another SQLite client (a backup, a shell) is waited for.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The database in a state directory.
+pub(super) const FILE_NAME: &str = "postrider.db";
 
 /// The open file. Fields are dropped in this order: the connection is closed before the lock is let go.
 #[derive(Debug)]
@@ -31,7 +34,7 @@ impl Database {
             .create(directory)
             .map_err(|error| unusable(directory, &error))?;
         let lock = Lock::acquire(directory)?;
-        let path = directory.join("postrider.db");
+        let path = directory.join(FILE_NAME);
         create_private(&path)?;
         let connection =
             connect(&path, lock.after_crash).map_err(|fault| fault.on_opening(&path))?;

@@ -194,6 +194,27 @@ impl Store {
         .await
     }
 
+    /// Where every watch goes on.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn positions(&self) -> Result<Vec<Position>, StoreError> {
+        self.work(|connection| {
+            let mut statement = connection
+                .prepare("SELECT mailbox, folder, uid_validity, uid_next FROM positions")?;
+            let positions = statement.query_map([], |row| {
+                Ok(Position {
+                    mailbox: row.get(0)?,
+                    folder: row.get(1)?,
+                    uid_validity: row.get(2)?,
+                    uid_next: row.get(3)?,
+                })
+            })?;
+            Ok(positions.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
     /// Folds every event again and compares the result with what is kept beside the events.
     ///
     /// # Errors

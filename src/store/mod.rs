@@ -7,6 +7,7 @@ mod fact_record;
 mod identity;
 mod ledger;
 mod lock;
+mod reader;
 mod runs;
 mod schema;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use error::Fault;
 pub use error::StoreError;
 pub use identity::Identity;
 pub use ledger::{EntryRow, Verification};
+pub use reader::Reader;
 pub use runs::RunSearch;
 
 use crate::ledger::fact::Noted;

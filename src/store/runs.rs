@@ -28,34 +28,8 @@ impl Store {
     /// When the store cannot be read.
     pub async fn run_by_prefix(&self, prefix: &str) -> Result<RunSearch, StoreError> {
         let prefix = prefix.to_owned();
-        self.work(move |connection| {
-            let mut statement = connection.prepare(
-                "SELECT id, head FROM runs
-                 WHERE substr(id, 1, length(?1)) = ?1 COLLATE NOCASE
-                 ORDER BY length(id) = length(?1) DESC, started_at_us DESC LIMIT ?2",
-            )?;
-            let limit = i64::try_from(CANDIDATES).unwrap_or(i64::MAX);
-            let mut found: Vec<(String, String)> = statement
-                .query_map(params![prefix, limit], |row| Ok((row.get(0)?, row.get(1)?)))?
-                .collect::<Result<_, _>>()?;
-            let exact = found
-                .first()
-                .is_some_and(|(id, _)| id.eq_ignore_ascii_case(&prefix));
-            if found.is_empty() {
-                return Ok(RunSearch::None);
-            }
-            if !exact && found.len() > 1 {
-                let ids = found.into_iter().map(|(id, _)| id);
-                return Ok(RunSearch::Several(ids.collect()));
-            }
-            let (id, head) = found.swap_remove(0);
-            let head = parse("run", &head)?;
-            Ok(RunSearch::One(Box::new(result_of(
-                head,
-                checks_of(connection, &id)?,
-            ))))
-        })
-        .await
+        self.work(move |connection| search(connection, &prefix))
+            .await
     }
 
     /// The newest runs, newest first.
@@ -63,18 +37,45 @@ impl Store {
     /// # Errors
     /// When the store cannot be read.
     pub async fn latest_runs(&self, limit: u32) -> Result<Vec<RunHead>, StoreError> {
-        self.work(move |connection| {
-            let mut statement = connection
-                .prepare("SELECT head FROM runs ORDER BY started_at_us DESC, id DESC LIMIT ?1")?;
-            let mut rows = statement.query([limit])?;
-            let mut heads = Vec::new();
-            while let Some(row) = rows.next()? {
-                heads.push(parse("run", &row.get::<_, String>(0)?)?);
-            }
-            Ok(heads)
-        })
-        .await
+        self.work(move |connection| latest(connection, limit)).await
     }
+}
+
+pub(super) fn search(connection: &Connection, prefix: &str) -> Result<RunSearch, Fault> {
+    let mut statement = connection.prepare(
+        "SELECT id, head FROM runs
+         WHERE substr(id, 1, length(?1)) = ?1 COLLATE NOCASE
+         ORDER BY length(id) = length(?1) DESC, started_at_us DESC LIMIT ?2",
+    )?;
+    let limit = i64::try_from(CANDIDATES).unwrap_or(i64::MAX);
+    let mut found: Vec<(String, String)> = statement
+        .query_map(params![prefix, limit], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    let exact = found
+        .first()
+        .is_some_and(|(id, _)| id.eq_ignore_ascii_case(prefix));
+    if found.is_empty() {
+        return Ok(RunSearch::None);
+    }
+    if !exact && found.len() > 1 {
+        let ids = found.into_iter().map(|(id, _)| id);
+        return Ok(RunSearch::Several(ids.collect()));
+    }
+    let (id, head) = found.swap_remove(0);
+    let head = parse("run", &head)?;
+    let checks = checks_of(connection, &id)?;
+    Ok(RunSearch::One(Box::new(result_of(head, checks))))
+}
+
+pub(super) fn latest(connection: &Connection, limit: u32) -> Result<Vec<RunHead>, Fault> {
+    let mut statement = connection
+        .prepare("SELECT head FROM runs ORDER BY started_at_us DESC, id DESC LIMIT ?1")?;
+    let mut rows = statement.query([limit])?;
+    let mut heads = Vec::new();
+    while let Some(row) = rows.next()? {
+        heads.push(parse("run", &row.get::<_, String>(0)?)?);
+    }
+    Ok(heads)
 }
 
 /// Writes runs and checks; what is there already is replaced.

@@ -10,6 +10,22 @@ const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
 /// `Post` in ASCII: marks the file as ours (SQLite's `application_id`).
 const APPLICATION_ID: i64 = 0x506f_7374;
 
+/// Whether this version can read the store as it is.
+pub(super) fn check(connection: &Connection) -> Result<(), Fault> {
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let (owner, found) = (pragma("application_id")?, pragma("user_version")?);
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    if owner != APPLICATION_ID {
+        return Err(Fault::Content(
+            "it is the database of another program".to_owned(),
+        ));
+    }
+    if found > known {
+        return Err(Fault::Newer { found, known });
+    }
+    Ok(())
+}
+
 /// Brings the schema up to date, in one transaction.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), Fault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;

@@ -1,3 +1,6 @@
 //! Conversations that several probe kinds share.
 
+pub mod imap;
+pub mod open_imap;
+pub mod smtp;
 pub mod stream;

@@ -1,7 +1,14 @@
 //! `deliver`: one tagged mail on port 25, to a chosen address or as a sender would route it, followed into the mailbox.
 
+mod arrival;
+mod check;
+mod judge;
+mod prepare;
+mod preview;
 mod reply_pattern;
+mod route;
 mod settings;
+mod transaction;
 
 use std::time::Duration;
 
@@ -10,22 +17,100 @@ pub use settings::{
     Accepted, Approach, Arrives, AuthenticationResults, Body, Certificate, Deliver, Expect, Family,
     MatchName, MessageDefaults, Route, StopAfter, Timeouts, TlsPolicy, TrustSettings,
 };
+use tokio::time::Instant;
 
+use self::prepare::Prepared;
+use self::transaction::{End, Transaction};
 use crate::context::Context;
-use crate::kind::{Kind, Names};
+use crate::kind::{Kind, Names, Preview};
 use crate::outcome::Failure;
+use crate::post::Attempt;
 use crate::setting::{Place, Problem};
+use crate::target::Target;
 
 impl Kind for Deliver {
     const NAME: &'static str = "deliver";
 
-    fn check(&self, _: &Names<'_>, _: Place, _: &mut Vec<Problem>) {}
-
-    fn longest(&self, _: &MessageDefaults) -> Duration {
-        Duration::from_secs(60)
+    fn check(&self, names: &Names<'_>, at: Place, problems: &mut Vec<Problem>) {
+        check::check(self, names, at, problems);
     }
 
-    async fn run(&self, _: &Context<'_>) -> Result<(), Failure> {
+    fn longest(&self, message: &MessageDefaults) -> Duration {
+        check::longest(self, message)
+    }
+
+    fn patience(&self, _: &MessageDefaults) -> Duration {
+        check::patience(self)
+    }
+
+    fn watches(&self, message: &MessageDefaults) -> Option<(String, String)> {
+        let to = self
+            .to
+            .as_ref()
+            .or(message.to.as_ref())
+            .filter(|_| self.stop_after.is_none())?;
+        let folder = self
+            .expected_arrival()
+            .and_then(|arrives| arrives.folder.clone());
+        Some((
+            to.value.clone(),
+            folder.unwrap_or_else(|| "INBOX".to_owned()),
+        ))
+    }
+
+    fn preview(&self, message: &MessageDefaults, target: Option<&Target>) -> Preview {
+        preview::preview(self, message, target)
+    }
+
+    fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    async fn run(&self, cx: &Context<'_>) -> Result<(), Failure> {
+        let mut prepared = Prepared::new(self, cx)?;
+        let hosts = route::hosts(self, cx, &prepared).await?;
+        if self.approach == Some(Approach::PrimaryFirst) {
+            route::greet_primary(self, cx, &prepared).await;
+        }
+        // L1: the intent is durable before anybody may have seen the tag.
+        prepared.plan(cx).await?;
+        let mut transaction = None;
+        for host in &hosts {
+            let tried = Transaction::hold(cx, &prepared, host).await;
+            let settled = tried.end.is_settled();
+            transaction = Some(tried);
+            // A sender goes on to the next address as long as nobody has taken or refused the mail for good.
+            if settled {
+                break;
+            }
+        }
+        // `hosts` is never empty: an empty route is a failure of its own.
+        let Some(transaction) = transaction else {
+            return Ok(());
+        };
+        let replied = transaction.ended;
+        if let Some(draft) = &prepared.draft {
+            cx.around
+                .post
+                .record(draft.id, transaction.end.attempt(), replied)
+                .await?;
+        }
+        let facts = judge::Facts::new(cx, &prepared, &transaction);
+        judge::transaction(self, cx, &facts);
+        self.follow(cx, &prepared, &transaction.end, replied).await;
         Ok(())
+    }
+}
+
+impl Deliver {
+    /// Follows the mail into the mailbox, when it may be under way.
+    async fn follow(&self, cx: &Context<'_>, prepared: &Prepared<'_>, end: &End, replied: Instant) {
+        let Some(draft) = &prepared.draft else { return };
+        match end.attempt() {
+            Attempt::Accepted { .. } | Attempt::Uncertain { .. } => {
+                arrival::follow(self, cx, prepared, draft, end, replied).await;
+            }
+            Attempt::NotSent { .. } | Attempt::Refused { .. } | Attempt::Deferred { .. } => {}
+        }
     }
 }

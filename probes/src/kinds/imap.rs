@@ -5,10 +5,11 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::context::Context;
-use crate::kind::{Kind, Names};
+use crate::kind::{Kind, Names, Preview};
 use crate::kinds::deliver::MessageDefaults;
 use crate::outcome::Failure;
 use crate::setting::{Period, Place, Problem, Spanned};
+use crate::target::Target;
 
 /// Logs in to a mailbox, opens a folder and reads its newest message; changes nothing.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
@@ -78,6 +79,17 @@ impl Kind for Imap {
 
     fn longest(&self, _: &MessageDefaults) -> Duration {
         Duration::from_secs(60)
+    }
+
+    fn preview(&self, _: &MessageDefaults, _: Option<&Target>) -> Preview {
+        let read = match self.read {
+            Read::Newest => ", read its newest message",
+            Read::Nothing => "",
+        };
+        Preview::reads(format!(
+            "log in to mailbox `{}`, open {}{read}",
+            self.r#in.value, self.folder
+        ))
     }
 
     async fn run(&self, _: &Context<'_>) -> Result<(), Failure> {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use postrider_wire::address::EhloName;
 use serde::Deserialize;
 
+use crate::account::{self, Trust};
 use crate::setting::{Parsed, Period, Size, Spanned, Template};
 
 /// Delivers one tagged mail the way the world does (port 25): to an address, or by a domain's MX records.
@@ -283,4 +284,27 @@ pub struct AuthenticationResults {
     /// DMARC (RFC 7489).
     #[schemars(example = &"pass")]
     pub dmarc: Option<String>,
+}
+
+impl Deliver {
+    /// What is said of the arrival, in `expect` or else in `prefer`.
+    #[must_use]
+    pub fn expected_arrival(&self) -> Option<&Arrives> {
+        [&self.expect, &self.prefer]
+            .into_iter()
+            .flatten()
+            .find_map(|expect| expect.arrives.as_ref())
+    }
+}
+
+impl TrustSettings {
+    /// As the TLS client wants it. A pin that is not hexadecimal was refused when the configuration was loaded.
+    #[must_use]
+    pub fn trust(&self) -> Trust {
+        Trust {
+            ca_file: self.ca_file.as_ref().map(|file| file.value.clone()),
+            pin: self.pin.as_ref().and_then(|pin| account::parse_pin(pin)),
+            insecure: self.insecure,
+        }
+    }
 }

@@ -1,0 +1,298 @@
+//! From a mailbox in the configuration to a session that is logged in: name, connection, TLS, greeting, login.
+//!
+//! The mailbox watch, the `imap` kind and `validate --online` all come in by this door, so that each of them reports
+//! the same failure by the same reason. There is one login attempt, whatever comes of it, and no password leaves on
+//! a connection whose certificate was not accepted.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use postrider_wire::bounded::Limits;
+use tokio::time::{Instant, timeout_at};
+
+use super::imap::{Greeting, ImapError, Session, Setup, Timing, Transcript};
+use super::stream::BoxStream;
+use crate::account::{ImapEndpoint, MailboxAccount, Security};
+use crate::context::Context;
+use crate::net::Net;
+use crate::outcome::{Failure, TlsFacts};
+use crate::phase::Phase;
+use crate::reason::Reason;
+
+/// For resolving the server's name.
+const DNS_WITHIN: Duration = Duration::from_secs(10);
+/// For each of the server's addresses.
+const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+/// For all of them.
+const CONNECT_ALL_WITHIN: Duration = Duration::from_secs(20);
+/// For one TLS handshake.
+const TLS_WITHIN: Duration = Duration::from_secs(10);
+/// Addresses that are tried.
+const ADDRESSES: usize = 8;
+
+/// The longest that [`open`] takes when each command may take `command`.
+#[must_use]
+pub fn longest(command: Duration) -> Duration {
+    // Greeting, CAPABILITY, STARTTLS, CAPABILITY again, login.
+    DNS_WITHIN + CONNECT_ALL_WITHIN + TLS_WITHIN + command * 5
+}
+
+/// What is told while a session is opened.
+pub trait Observer: Sync {
+    /// A phase ended, well or not.
+    fn spent(&self, phase: Phase, time: Duration);
+    /// A handshake gave this, accepted or not.
+    fn negotiated(&self, tls: &TlsFacts);
+}
+
+/// Nobody wants to know.
+impl Observer for () {
+    fn spent(&self, _: Phase, _: Duration) {}
+    fn negotiated(&self, _: &TlsFacts) {}
+}
+
+impl Observer for Context<'_> {
+    fn spent(&self, phase: Phase, time: Duration) {
+        Self::spent(self, phase, time);
+    }
+    fn negotiated(&self, tls: &TlsFacts) {
+        self.evidence(|evidence| evidence.tls = Some(tls.clone()));
+    }
+}
+
+/// Opens a session of `account` and logs in.
+///
+/// Each command may take `command`; the conversation is recorded in `transcript`.
+///
+/// # Errors
+/// `dns-…`, `connect-…`, `tls-…`, `imap-unavailable`, `imap-login`, `imap-protocol`, `secret-…`; `cannot-observe`
+/// when the mailbox has no IMAP server or no password.
+pub async fn open(
+    net: &dyn Net,
+    account: &MailboxAccount,
+    command: Duration,
+    transcript: &Transcript,
+    observer: &dyn Observer,
+) -> Result<Session, Failure> {
+    let missing = |what| {
+        let text = format!("the mailbox `{}` has no {what}", account.name);
+        Failure::new(Reason::CannotObserve, text)
+    };
+    let endpoint = account.imap.as_ref().ok_or_else(|| missing("`imap:`"))?;
+    let source = account
+        .password
+        .as_ref()
+        .ok_or_else(|| missing("password"))?;
+    // Read before connecting: without it there is nothing to connect for. Read each time: it may have been changed.
+    let password = source.read()?;
+
+    let dns = Stopwatch::start(observer, Phase::Dns);
+    let addresses = addresses(net, &endpoint.server).await?;
+    drop(dns);
+
+    let connect = Stopwatch::start(observer, Phase::Connect);
+    let stream = connect_to_any(net, endpoint, &addresses).await?;
+    drop(connect);
+
+    let setup = Setup {
+        limits: Limits::imap(),
+        timing: Timing { command },
+        transcript: transcript.clone(),
+    };
+    let mut session = greeted(stream, endpoint, &setup, observer).await?;
+
+    let _login = Stopwatch::start(observer, Phase::ImapLogin);
+    session
+        .login(&account.username, password.expose())
+        .await
+        .map_err(|error| failure(&error))?;
+    Ok(session)
+}
+
+/// The reason and the line for an error of the conversation.
+#[must_use]
+pub fn failure(error: &ImapError) -> Failure {
+    let reason = match error {
+        ImapError::LoginRefused { code, .. } if is_for_now(code.as_deref()) => {
+            Reason::ImapUnavailable
+        }
+        ImapError::LoginRefused { .. } | ImapError::LoginDisabled => Reason::ImapLogin,
+        ImapError::StarttlsInjection => Reason::TlsInjection,
+        ImapError::Malformed { .. }
+        | ImapError::TooMuch(_)
+        | ImapError::TooManyResponses { .. } => Reason::ImapProtocol,
+        ImapError::BadArgument { .. } | ImapError::Unfinished => Reason::Internal,
+        ImapError::Closed { .. }
+        | ImapError::TimedOut { .. }
+        | ImapError::Io { .. }
+        | ImapError::Refused { .. }
+        | ImapError::Bye { .. }
+        | ImapError::NoSuchMessage { .. } => Reason::ImapUnavailable,
+    };
+    let text = match error {
+        ImapError::Malformed {
+            line: Some(line), ..
+        } => format!("{error}: {line}"),
+        _ => error.to_string(),
+    };
+    Failure::new(reason, text)
+}
+
+/// RFC 5530 §3: the credentials were not even looked at.
+fn is_for_now(code: Option<&str>) -> bool {
+    matches!(code, Some("UNAVAILABLE" | "INUSE" | "LIMIT" | "SERVERBUG"))
+}
+
+/// A connection, encrypted as the configuration asks and greeted.
+async fn greeted(
+    stream: BoxStream,
+    endpoint: &ImapEndpoint,
+    setup: &Setup,
+    observer: &dyn Observer,
+) -> Result<Session, Failure> {
+    let hello = |stream, encrypted| greet(stream, setup, encrypted, observer);
+    match endpoint.security {
+        Security::None => hello(stream, true).await,
+        Security::Implicit => {
+            let stream = encrypt(stream, endpoint, observer).await?;
+            hello(stream, true).await
+        }
+        Security::Starttls => {
+            let mut session = hello(stream, false).await?;
+            let tls = Stopwatch::start(observer, Phase::Tls);
+            let capabilities = session.capabilities().await.map_err(|e| failure(&e))?;
+            if !capabilities.has("STARTTLS") {
+                return Err(Failure::new(
+                    Reason::TlsNotOffered,
+                    "the IMAP server does not offer STARTTLS",
+                ));
+            }
+            let stream = session.starttls().await.map_err(|error| match error {
+                ImapError::Refused { text, .. } => Failure::new(
+                    Reason::TlsNotOffered,
+                    format!("the IMAP server refused STARTTLS: {text}"),
+                ),
+                error => failure(&error),
+            })?;
+            drop(tls);
+            let stream = encrypt(stream, endpoint, observer).await?;
+            Ok(Session::resume(stream, setup))
+        }
+    }
+}
+
+/// Reads the greeting. `last`: no TLS is to come, so that a server may have logged us in already.
+async fn greet(
+    stream: BoxStream,
+    setup: &Setup,
+    last: bool,
+    observer: &dyn Observer,
+) -> Result<Session, Failure> {
+    let _login = Stopwatch::start(observer, Phase::ImapLogin);
+    let (session, greeting) = Session::greet(stream, setup)
+        .await
+        .map_err(|error| failure(&error))?;
+    match greeting {
+        Greeting::Ok { .. } => Ok(session),
+        Greeting::Bye { text } => Err(Failure::new(
+            Reason::ImapUnavailable,
+            format!("the server greets with BYE: {text}"),
+        )),
+        Greeting::PreAuth { .. } if last => Err(Failure::new(
+            Reason::ImapProtocol,
+            "the server greets with PREAUTH: it let us in before it knew who we are",
+        )),
+        // STARTTLS is not possible any more: going on would be a conversation in the clear (RFC 9051 §11.1).
+        Greeting::PreAuth { .. } => Err(Failure::new(
+            Reason::TlsNotOffered,
+            "the server greets with PREAUTH before TLS, which rules STARTTLS out",
+        )),
+    }
+}
+
+/// Times a phase until it is dropped, so that a phase that fails is timed too.
+struct Stopwatch<'a> {
+    observer: &'a dyn Observer,
+    phase: Phase,
+    began: Instant,
+}
+
+impl<'a> Stopwatch<'a> {
+    fn start(observer: &'a dyn Observer, phase: Phase) -> Self {
+        Self {
+            observer,
+            phase,
+            began: Instant::now(),
+        }
+    }
+}
+
+impl Drop for Stopwatch<'_> {
+    fn drop(&mut self) {
+        self.observer.spent(self.phase, self.began.elapsed());
+    }
+}
+
+async fn connect_to_any(
+    net: &dyn Net,
+    endpoint: &ImapEndpoint,
+    addresses: &[IpAddr],
+) -> Result<BoxStream, Failure> {
+    let end = Instant::now() + CONNECT_ALL_WITHIN;
+    let mut first = None;
+    for address in addresses.iter().take(ADDRESSES) {
+        let address = SocketAddr::new(*address, endpoint.port);
+        let limit = end.min(Instant::now() + CONNECT_WITHIN);
+        let failure = match timeout_at(limit, net.connect(address, None)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => refused(address, &error),
+            Err(_) => Failure::new(
+                Reason::ConnectTimeout,
+                format!(
+                    "{address} did not answer within {} s",
+                    CONNECT_WITHIN.as_secs()
+                ),
+            ),
+        };
+        // The address that could not even be tried says the least.
+        match &first {
+            None => first = Some(failure),
+            Some(Failure {
+                reason: Reason::VantageNoIpv6,
+                ..
+            }) => first = Some(failure),
+            Some(_) => {}
+        }
+    }
+    Err(first.unwrap_or_else(|| {
+        let text = format!("{} has no address", endpoint.server);
+        Failure::new(Reason::DnsNxdomain, text)
+    }))
+}
+
+fn refused(address: SocketAddr, error: &std::io::Error) -> Failure {
+    use std::io::ErrorKind;
+
+    let reason = match error.kind() {
+        ErrorKind::ConnectionRefused => Reason::ConnectRefused,
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => Reason::ConnectReset,
+        ErrorKind::NetworkUnreachable | ErrorKind::AddrNotAvailable if address.is_ipv6() => {
+            Reason::VantageNoIpv6
+        }
+        ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => Reason::VantageOffline,
+        _ => Reason::ConnectTimeout,
+    };
+    Failure::new(reason, format!("{address}: {error}"))
+}
+
+async fn encrypt(
+    _stream: BoxStream,
+    _endpoint: &ImapEndpoint,
+    _observer: &dyn Observer,
+) -> Result<BoxStream, Failure> {
+    Err(Failure::new(Reason::Internal, "TLS is not there yet"))
+}
+
+async fn addresses(_net: &dyn Net, server: &str) -> Result<Vec<IpAddr>, Failure> {
+    Ok(vec![server.parse().unwrap()])
+}

@@ -1,0 +1,381 @@
+//! The SMTP conversation (RFC 5321) as a sender holds it, one command a method. Every reply is bounded in bytes and in time.
+
+use std::future::Future;
+use std::time::Duration;
+
+use postrider_wire::bounded::{Limits, LineReader};
+use postrider_wire::smtp::data::encode;
+use postrider_wire::smtp::ehlo::Capabilities;
+use postrider_wire::smtp::reply::{Reply, ReplyParser};
+use postrider_wire::text::visible;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::{Instant, timeout_at};
+
+use crate::context::Context;
+use crate::dialogue::stream::BoxStream;
+use crate::outcome::{Failure, Mark};
+use crate::phase::Phase;
+use crate::reason::Reason;
+use crate::span::duration;
+
+/// How long QUIT may take; its answer decides nothing.
+const QUIT_WITHIN: Duration = Duration::from_secs(5);
+
+/// Why there is no reply.
+#[derive(Debug)]
+pub enum NoReply {
+    /// The time ran out.
+    TimedOut(Duration),
+    /// The peer closed the connection or it broke; what the system said.
+    Closed(String),
+    /// The bytes are not an SMTP reply, or too many.
+    Broken(String),
+}
+
+/// A conversation in progress.
+pub struct Session<'c, 'a> {
+    cx: &'c Context<'a>,
+    stream: BoxStream,
+    reader: LineReader,
+    encrypted: bool,
+}
+
+impl std::fmt::Debug for Session<'_, '_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("smtp::Session")
+            .field("encrypted", &self.encrypted)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'c, 'a> Session<'c, 'a> {
+    /// A conversation over a new connection; the greeting comes next.
+    #[must_use]
+    pub fn new(cx: &'c Context<'a>, stream: BoxStream, encrypted: bool) -> Self {
+        Self {
+            cx,
+            stream,
+            reader: LineReader::new(Limits::smtp()),
+            encrypted,
+        }
+    }
+
+    /// Waits for the greeting.
+    ///
+    /// # Errors
+    /// `banner-timeout`, `connect-reset`, `greeting-rejected`, `smtp-unexpected-reply`.
+    pub async fn greeting(&mut self, within: Duration) -> Result<Reply, Failure> {
+        let cx = self.cx;
+        let reply = cx
+            .phase(Phase::Banner, self.reply(within))
+            .await
+            .map_err(|problem| match problem {
+                NoReply::TimedOut(waited) => Failure::new(
+                    Reason::BannerTimeout,
+                    format!("connected, but no greeting within {}", duration(waited)),
+                ),
+                NoReply::Closed(how) => {
+                    Failure::new(Reason::ConnectReset, format!("{how} before the greeting"))
+                }
+                NoReply::Broken(what) => Failure::new(
+                    Reason::SmtpUnexpectedReply,
+                    format!("{what} (instead of a greeting)"),
+                ),
+            })?;
+        cx.evidence(|evidence| {
+            evidence.smtp.get_or_insert_default().banner = Some(visible(&reply.text()));
+        });
+        if reply.is_positive_completion() {
+            Ok(reply)
+        } else {
+            Err(refusal(Reason::GreetingRejected, &reply, "as greeting"))
+        }
+    }
+
+    /// EHLO, or HELO when the server does not know EHLO (RFC 5321 §3.2).
+    ///
+    /// # Errors
+    /// `greeting-rejected` when both are refused; `connect-reset`, `smtp-timeout`, `smtp-unexpected-reply`.
+    pub async fn ehlo(
+        &mut self,
+        name: &str,
+        within: Duration,
+    ) -> Result<(Reply, Capabilities), Failure> {
+        let cx = self.cx;
+        let mut reply = self
+            .command(Phase::Ehlo, &format!("EHLO {name}"), within)
+            .await?;
+        let mut capabilities = Capabilities::from_reply(&reply);
+        if matches!(reply.code, 500 | 502) {
+            reply = self
+                .command(Phase::Ehlo, &format!("HELO {name}"), within)
+                .await?;
+            capabilities = Capabilities::default();
+        }
+        if !reply.is_positive_completion() {
+            return Err(refusal(Reason::GreetingRejected, &reply, "after EHLO"));
+        }
+        cx.evidence(|evidence| {
+            evidence.smtp.get_or_insert_default().keywords =
+                capabilities.to_string().lines().map(visible).collect();
+        });
+        Ok((reply, capabilities))
+    }
+
+    /// One command and its reply, timed as `phase`.
+    ///
+    /// # Errors
+    /// `connect-reset`, `smtp-timeout`, `smtp-unexpected-reply`. A refusal is a reply, not an error.
+    pub async fn command(
+        &mut self,
+        phase: Phase,
+        line: &str,
+        within: Duration,
+    ) -> Result<Reply, Failure> {
+        let cx = self.cx;
+        let verb = line.split([' ', ':']).next().unwrap_or(line).to_owned();
+        cx.phase(phase, self.exchange(line, within))
+            .await
+            .map_err(|problem| no_reply(problem, &verb))
+    }
+
+    async fn exchange(&mut self, line: &str, within: Duration) -> Result<Reply, NoReply> {
+        let deadline = Instant::now() + within;
+        self.say(true, line);
+        self.write(format!("{line}\r\n").as_bytes(), deadline, within)
+            .await?;
+        self.reply_by(deadline, within).await
+    }
+
+    /// STARTTLS (RFC 3207): asks, checks that nothing follows the reply in the clear, and gives the bare stream for the handshake.
+    ///
+    /// # Errors
+    /// `tls-injection` when plain text follows the reply; `tls-handshake` when the server refuses after having offered it.
+    pub async fn starttls(mut self, within: Duration) -> Result<BoxStream, Failure> {
+        let reply = self
+            .exchange("STARTTLS", within)
+            .await
+            .map_err(|problem| no_reply(problem, "STARTTLS"))?;
+        if !reply.is_positive_completion() {
+            return Err(refusal(Reason::TlsHandshake, &reply, "after STARTTLS"));
+        }
+        let injected = self.reader.take_buffered();
+        if injected.is_empty() {
+            return Ok(self.stream);
+        }
+        let text = visible(&String::from_utf8_lossy(
+            &injected[..injected.len().min(80)],
+        ));
+        self.cx.say(
+            Mark::Unexpected,
+            &format!(
+                "{} bytes of plain text before the handshake: {text}",
+                injected.len()
+            ),
+        );
+        Err(Failure::new(
+            Reason::TlsInjection,
+            format!(
+                "{} bytes of plain text follow the STARTTLS reply: {text}; discarded, the dialogue ends",
+                injected.len()
+            ),
+        ))
+    }
+
+    /// The message after a 354, and the final reply.
+    ///
+    /// Until the last byte of the final dot is written, a problem means that nothing was sent; after that, nobody knows.
+    pub async fn message(
+        &mut self,
+        message: &[u8],
+        within: Duration,
+        final_reply: Duration,
+    ) -> Sent {
+        let encoded = match encode(message) {
+            Ok(encoded) => encoded,
+            Err(problem) => return Sent::Not(NoReply::Broken(problem.to_string())),
+        };
+        self.say(
+            true,
+            &format!("({} bytes of message, then the final dot)", message.len()),
+        );
+        // The final dot goes out with the last block: as long as any of that block is unwritten, the message is not complete.
+        let (body, dot) = encoded.split_at(encoded.len() - 3);
+        if let Err(problem) = self.write(body, Instant::now() + within, within).await {
+            return Sent::Not(problem);
+        }
+        if let Err(problem) = self.write(dot, Instant::now() + within, within).await {
+            return Sent::Unknown(problem);
+        }
+        match self.reply(final_reply).await {
+            Ok(reply) => Sent::Replied(reply),
+            Err(problem) => Sent::Unknown(problem),
+        }
+    }
+
+    /// QUIT; its answer decides nothing.
+    pub async fn quit(mut self) {
+        let _ = self.exchange("QUIT", QUIT_WITHIN).await;
+        let _ = tokio::time::timeout(QUIT_WITHIN, self.stream.shutdown()).await;
+    }
+
+    /// The check that this conversation belongs to.
+    #[must_use]
+    pub fn context(&self) -> &'c Context<'a> {
+        self.cx
+    }
+
+    async fn reply(&mut self, within: Duration) -> Result<Reply, NoReply> {
+        self.reply_by(Instant::now() + within, within).await
+    }
+
+    /// Reads one reply. The deadline holds for the whole reply: a byte now and then does not extend it.
+    async fn reply_by(&mut self, deadline: Instant, within: Duration) -> Result<Reply, NoReply> {
+        let mut parser = ReplyParser::new();
+        self.reader.end_reply();
+        loop {
+            while let Some(line) = self
+                .reader
+                .next_line()
+                .map_err(|overrun| NoReply::Broken(overrun.to_string()))?
+            {
+                self.say(false, &visible(&String::from_utf8_lossy(&line.bytes)));
+                if let Some(reply) = parser
+                    .feed(&line)
+                    .map_err(|problem| NoReply::Broken(problem.to_string()))?
+                {
+                    return Ok(reply);
+                }
+            }
+            let mut block = [0_u8; 4096];
+            let read = bounded(deadline, within, self.stream.read(&mut block)).await?;
+            if read == 0 {
+                return Err(NoReply::Closed(
+                    "the server closed the connection".to_owned(),
+                ));
+            }
+            self.reader
+                .push(&block[..read])
+                .map_err(|overrun| NoReply::Broken(overrun.to_string()))?;
+        }
+    }
+
+    async fn write(
+        &mut self,
+        bytes: &[u8],
+        deadline: Instant,
+        within: Duration,
+    ) -> Result<(), NoReply> {
+        bounded(deadline, within, self.stream.write_all(bytes)).await?;
+        bounded(deadline, within, self.stream.flush()).await
+    }
+
+    fn say(&self, sent: bool, text: &str) {
+        let mark = match (sent, self.encrypted) {
+            (true, false) => Mark::Sent,
+            (true, true) => Mark::SentTls,
+            (false, false) => Mark::Received,
+            (false, true) => Mark::ReceivedTls,
+        };
+        self.cx.say(mark, text);
+    }
+}
+
+/// Greeting, EHLO, QUIT: a session that wants nothing. Not timed as phases.
+///
+/// # Errors
+/// As [`Session::greeting`] and [`Session::ehlo`].
+pub async fn visit(
+    cx: &Context<'_>,
+    stream: BoxStream,
+    name: &str,
+    within: Duration,
+) -> Result<(), Failure> {
+    let mut session = Session::new(cx, stream, false);
+    for line in [None, Some(format!("EHLO {name}"))] {
+        let (reply, verb) = match &line {
+            None => (session.reply(within).await, "connecting"),
+            Some(line) => (session.exchange(line, within).await, "EHLO"),
+        };
+        let reply = reply.map_err(|problem| no_reply(problem, verb))?;
+        if !reply.is_positive_completion() {
+            return Err(refusal(
+                Reason::GreetingRejected,
+                &reply,
+                &format!("after {verb}"),
+            ));
+        }
+    }
+    session.quit().await;
+    Ok(())
+}
+
+/// What became of a message.
+#[derive(Debug)]
+pub enum Sent {
+    /// The final dot was not written completely: the message does not exist for the server.
+    Not(NoReply),
+    /// The final dot may have been read and no reply came: never send it again.
+    Unknown(NoReply),
+    /// The final reply.
+    Replied(Reply),
+}
+
+async fn bounded<T>(
+    deadline: Instant,
+    within: Duration,
+    work: impl Future<Output = std::io::Result<T>>,
+) -> Result<T, NoReply> {
+    match timeout_at(deadline, work).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(NoReply::Closed(broken_connection(&error))),
+        Err(_) => Err(NoReply::TimedOut(within)),
+    }
+}
+
+fn broken_connection(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::ConnectionReset => "the server reset the connection".to_owned(),
+        std::io::ErrorKind::BrokenPipe | std::io::ErrorKind::UnexpectedEof => {
+            "the server closed the connection".to_owned()
+        }
+        _ => format!("the connection broke: {error}"),
+    }
+}
+
+/// The finding for a command that got no reply.
+#[must_use]
+pub fn no_reply(problem: NoReply, verb: &str) -> Failure {
+    match problem {
+        NoReply::TimedOut(waited) => Failure::new(
+            Reason::SmtpTimeout,
+            format!("no reply to {verb} within {}", duration(waited)),
+        ),
+        NoReply::Closed(how) => Failure::new(Reason::ConnectReset, format!("{how} (after {verb})")),
+        NoReply::Broken(what) => Failure::new(
+            Reason::SmtpUnexpectedReply,
+            format!("{what} (after {verb})"),
+        ),
+    }
+}
+
+/// The finding for a reply that refuses; quotes the server.
+#[must_use]
+pub fn refusal(reason: Reason, reply: &Reply, when: &str) -> Failure {
+    Failure::new(
+        reason,
+        format!("{} {} ({when})", reply.code, visible(&reply.text())),
+    )
+}
+
+/// The reason for an unexpected reply code.
+#[must_use]
+pub fn reply_reason(reply: &Reply) -> Reason {
+    if reply.is_transient() {
+        Reason::Smtp4xx
+    } else if reply.is_permanent() {
+        Reason::Smtp5xx
+    } else {
+        Reason::SmtpUnexpectedReply
+    }
+}

@@ -1,0 +1,100 @@
+//! Where results and messages go: results to standard output, everything else to standard error.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use super::Global;
+use crate::report::style::Style;
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum When {
+    /// On a terminal, unless NO_COLOR or TERM=dumb says no.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The two streams.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Output {
+    /// For standard output.
+    pub style: Style,
+    /// Standard output is a terminal, and not a dumb one.
+    pub terminal: bool,
+    /// Standard error is a terminal, so a progress display may be drawn on it.
+    pub progress: bool,
+}
+
+impl Output {
+    pub(super) fn new(global: &Global) -> Self {
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let terminal = std::io::stdout().is_terminal() && !dumb;
+        let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let colour = match global.color {
+            When::Always => true,
+            When::Never => false,
+            When::Auto => !set("NO_COLOR") && !dumb && (terminal || set("FORCE_COLOR")),
+        };
+        let width = std::env::var("COLUMNS")
+            .ok()
+            .and_then(|columns| columns.parse().ok())
+            .unwrap_or(100);
+        Self {
+            style: Style {
+                colour,
+                ascii: global.ascii || dumb || !utf8_locale(),
+                width,
+            },
+            terminal,
+            progress: std::io::stderr().is_terminal() && !dumb && !global.quiet,
+        }
+    }
+
+    /// Writes results. A reader that has gone away (`| head`) is not an error.
+    pub(super) fn print(&self, text: &str) -> std::io::Result<()> {
+        let mut out = std::io::stdout().lock();
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            done => done,
+        }
+    }
+
+    /// Tells something beside the result. Nothing can be done when standard error is gone.
+    pub(super) fn tell(&self, text: &str) {
+        let _ = writeln!(std::io::stderr().lock(), "{text}");
+    }
+
+    /// Tells why the command could not do its work.
+    pub(super) fn error(&self, text: &str) {
+        self.tell(&format!("error: {text}"));
+    }
+}
+
+fn utf8_locale() -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    // Containers and CI systems often set no locale at all; today that means UTF-8.
+    locale.is_empty() || locale.contains("utf-8") || locale.contains("utf8")
+}
+
+/// Logs go to standard error, without secrets: no event ever holds one.
+pub(super) fn start_log(global: &Global) {
+    let level = match (global.quiet, global.verbose) {
+        (true, _) => "error",
+        (false, 0) => "warn",
+        (false, 1) => "postrider=info,postrider_probes=info,warn",
+        (false, _) => "postrider=debug,postrider_probes=debug,warn",
+    };
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::new(level))
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .without_time()
+        .with_target(false)
+        .try_init();
+}

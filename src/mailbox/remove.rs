@@ -1,0 +1,156 @@
+//! Removing our own messages once their entries are closed, and never anything else.
+//!
+//! A watch looks with EXAMINE. To remove, it opens the folder for writing for a moment: that clears `\Recent` of all
+//! its messages for other clients, so it is not done on every start, only when there is something to remove. In that
+//! same session the header of each message is read once more, under the same UIDVALIDITY, and must carry the very
+//! tag that was told to the ledger. Then `UID STORE` and `UID EXPUNGE` name these UIDs; EXPUNGE and CLOSE, which take
+//! what anyone has marked, are never sent. Without UIDPLUS nothing is removed.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use postrider_probes::dialogue::imap::{Access, ImapError, Removed, Session};
+use postrider_wire::message::tag;
+use tokio::time::Instant;
+
+use super::look::Reader;
+use super::news::{Interest, MessageKey, News};
+use super::watch::End;
+
+/// Messages of one round; between rounds the folder is looked at.
+const ROUND: usize = 100;
+/// While a mail was accepted so recently, looking comes first …
+const FRESH: Duration = Duration::from_secs(2);
+/// … unless so many messages wait.
+const MANY: usize = 500;
+
+/// What a watch remembers about removals.
+#[derive(Debug, Default)]
+pub(super) struct Removal {
+    /// The UIDVALIDITY that `settled` is about.
+    uid_validity: u32,
+    /// Removed, gone already, or not ours: not to be tried again.
+    settled: BTreeSet<u32>,
+    /// The server cannot or will not remove chosen messages; said once.
+    impossible: bool,
+}
+
+impl Removal {
+    /// The UIDs to remove now, if it is time.
+    pub(super) fn due(
+        &mut self,
+        interest: &Interest,
+        reader: &Reader,
+        now: Instant,
+        ending: bool,
+    ) -> Vec<u32> {
+        if self.impossible || interest.remove.is_empty() {
+            return Vec::new();
+        }
+        if self.uid_validity != reader.uid_validity() {
+            self.uid_validity = reader.uid_validity();
+            self.settled.clear();
+        }
+        let wanted: BTreeSet<u32> = interest
+            .remove
+            .iter()
+            .filter_map(|key| reader.uid_of(key))
+            .collect();
+        self.settled.retain(|uid| wanted.contains(uid));
+        let due: Vec<u32> = wanted.difference(&self.settled).copied().collect();
+        let fresh = interest.awaited > 0
+            && interest
+                .latest
+                .is_none_or(|reply| now.saturating_duration_since(reply) < FRESH);
+        if fresh && !ending && due.len() < MANY {
+            return Vec::new();
+        }
+        due.into_iter().take(ROUND).collect()
+    }
+
+    /// Removes what is proven to be ours. Afterwards the folder has to be opened for looking again.
+    pub(super) async fn carry_out(
+        &mut self,
+        session: &mut Session,
+        reader: &Reader,
+        uids: &[u32],
+    ) -> Result<(), End> {
+        let selected = match session.select(reader.folder(), Access::ReadWrite).await {
+            Ok(selected) => selected,
+            Err(error) => return self.give_up(reader, error),
+        };
+        if selected.uid_validity != reader.uid_validity() {
+            // These numbers mean other messages now.
+            return Ok(());
+        }
+        if selected.read_only {
+            self.cannot(reader, "the folder can only be read");
+            return Ok(());
+        }
+        let headers = session.headers_of(uids).await?;
+        let mut ours = Vec::new();
+        let mut gone: BTreeSet<u32> = uids.iter().copied().collect();
+        for message in headers {
+            gone.remove(&message.uid);
+            self.settled.insert(message.uid);
+            match tag::find_in_headers(&message.header) {
+                Some(tag) if reader.tag_of(message.uid).is_none_or(|told| *told == tag) => {
+                    ours.push(message.uid);
+                }
+                _ => tracing::warn!(
+                    mailbox = reader.mailbox(),
+                    folder = reader.folder(),
+                    uid = message.uid,
+                    "not removed: the message is not the one that was booked"
+                ),
+            }
+        }
+        if !ours.is_empty() {
+            match session.remove(&ours).await {
+                Ok(Removed::Expunged) => {}
+                Ok(Removed::NotSupported) => {
+                    self.cannot(reader, "the server has no UID EXPUNGE (UIDPLUS, RFC 4315)");
+                    return Ok(());
+                }
+                Err(error) => return self.give_up(reader, error),
+            }
+        }
+        self.settled.extend(&gone);
+        let messages: Vec<MessageKey> = ours
+            .into_iter()
+            .chain(gone)
+            .map(|uid| MessageKey {
+                folder: reader.folder().to_owned(),
+                uid_validity: reader.uid_validity(),
+                uid,
+            })
+            .collect();
+        if messages.is_empty() {
+            return Ok(());
+        }
+        reader
+            .tell(News::Removed {
+                mailbox: reader.mailbox().to_owned(),
+                messages,
+            })
+            .await
+    }
+
+    /// The server said no: it will say so again.
+    fn give_up(&mut self, reader: &Reader, error: ImapError) -> Result<(), End> {
+        if !error.leaves_session_usable() {
+            return Err(error.into());
+        }
+        self.cannot(reader, &error.to_string());
+        Ok(())
+    }
+
+    fn cannot(&mut self, reader: &Reader, why: &str) {
+        self.impossible = true;
+        tracing::warn!(
+            mailbox = reader.mailbox(),
+            folder = reader.folder(),
+            "own messages stay in the mailbox: {why}"
+        );
+    }
+}

@@ -1,0 +1,155 @@
+//! What a test may do to a node of the platform: stop it, hold its mail, make it refuse.
+//!
+//! A treatment replaces the one before; [`Platform::treat_normally`] ends it.
+
+use std::io;
+
+use super::ca::Certificate;
+use super::node::settings;
+use super::{Node, Platform};
+
+/// Where in the SMTP dialogue a node refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// In place of the greeting.
+    Connect,
+    /// In answer to EHLO.
+    Ehlo,
+    /// In answer to MAIL.
+    Mail,
+    /// In answer to RCPT.
+    Rcpt,
+    /// In answer to DATA.
+    Data,
+    /// In answer to the final dot.
+    EndOfData,
+}
+
+impl Stage {
+    /// Postfix's parameter, and the check that applies to every client there.
+    const fn restriction(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Connect => ("smtpd_client_restrictions", "check_client_access"),
+            Self::Ehlo => ("smtpd_helo_restrictions", "check_helo_access"),
+            Self::Mail => ("smtpd_sender_restrictions", "check_sender_access"),
+            Self::Rcpt => ("smtpd_recipient_restrictions", "check_recipient_access"),
+            Self::Data => ("smtpd_data_restrictions", "check_client_access"),
+            Self::EndOfData => ("smtpd_end_of_data_restrictions", "check_client_access"),
+        }
+    }
+}
+
+impl Platform {
+    /// Stops a node's processes and waits until they are gone; its addresses then refuse
+    /// connections. Stopping a stopped node does nothing.
+    pub fn stop_node(&mut self, node: Node) {
+        self.nodes[node as usize].stop(&self.guard);
+    }
+
+    /// Starts a stopped node and waits until it listens.
+    ///
+    /// # Errors
+    /// The node does not start.
+    pub fn start_node(&mut self, node: Node) -> io::Result<()> {
+        let postfix = &mut self.nodes[node as usize];
+        postfix.start(&self.guard)?;
+        postfix.await_listening()
+    }
+
+    /// Lets the node take mail and keep it, until [`Self::release_mail`].
+    ///
+    /// # Errors
+    /// The node does not start again.
+    pub fn hold_mail(&mut self, node: Node) -> io::Result<()> {
+        self.treat(node, [("defer_transports", "smtp, lmtp, relay".to_owned())])
+    }
+
+    /// Ends [`Self::hold_mail`]: what was kept goes on at once.
+    ///
+    /// # Errors
+    /// The node does not start again.
+    pub fn release_mail(&mut self, node: Node) -> io::Result<()> {
+        self.treat_normally(node)?;
+        self.nodes[node as usize].flush()
+    }
+
+    /// Lets the node answer every client with `reply` (`450 4.2.0 try later`) at `stage`.
+    ///
+    /// Postfix puts the subject in front of the text: `450 4.2.0 <alice@…>: Recipient address
+    /// rejected: try later`.
+    ///
+    /// # Errors
+    /// The node does not start again.
+    pub fn refuse(&mut self, node: Node, stage: Stage, reply: &str) -> io::Result<()> {
+        let (parameter, check) = stage.restriction();
+        self.treat(
+            node,
+            [
+                (parameter, format!("{check} static:{{{reply}}}")),
+                // Say so at the stage itself, not only at RCPT.
+                ("smtpd_delay_reject", "no".to_owned()),
+            ],
+        )
+    }
+
+    /// Lets the mail for alice that passes this filter end in her folder Junk.
+    ///
+    /// # Errors
+    /// The node does not start again.
+    pub fn junk_mail(&mut self, node: Node) -> io::Result<()> {
+        self.treat(
+            node,
+            [(
+                "smtpd_recipient_restrictions",
+                "check_recipient_access static:{REDIRECT alice+Junk@example.test}".to_owned(),
+            )],
+        )
+    }
+
+    /// Lets a filter offer no STARTTLS.
+    ///
+    /// # Errors
+    /// The node does not start again.
+    pub fn without_starttls(&mut self, node: Node) -> io::Result<()> {
+        self.treat(node, [("smtpd_tls_security_level", "none".to_owned())])
+    }
+
+    /// Lets a filter show another certificate, until the next call. Not a treatment:
+    /// it may go together with one.
+    ///
+    /// # Errors
+    /// The node does not start again.
+    pub fn present_certificate(&mut self, node: Node, certificate: Certificate) -> io::Result<()> {
+        self.issue_certificate(node, certificate)?;
+        self.nodes[node as usize].restart(&self.guard)
+    }
+
+    /// Ends any treatment of the node.
+    ///
+    /// # Errors
+    /// The node does not start again.
+    pub fn treat_normally(&mut self, node: Node) -> io::Result<()> {
+        self.treat(node, [])
+    }
+
+    fn treat<const N: usize>(
+        &mut self,
+        node: Node,
+        changes: [(&str, String); N],
+    ) -> io::Result<()> {
+        self.nodes[node as usize].treat(settings(changes), &self.guard)
+    }
+
+    /// Writes a filter's certificate to where its Postfix looks for it.
+    pub(super) fn issue_certificate(&self, node: Node, kind: Certificate) -> io::Result<()> {
+        let names = [
+            "mx1.example.test",
+            "mx2.example.test",
+            &format!("{}.cluster.test", node.name()),
+        ];
+        let directory = self.directory.path().join(node.name()).join("etc");
+        self.authority
+            .issue(kind, &names, &directory, "tls")
+            .map(|_written| ())
+    }
+}
