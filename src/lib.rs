@@ -1,7 +1,14 @@
 //! Postrider: the most demanding user of a mail platform.
 
+pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod demo;
+pub mod ledger;
 pub mod mailbox;
+pub mod pipeline;
+pub mod report;
 pub mod result;
 pub mod run;
+pub mod schema;
+pub mod store;

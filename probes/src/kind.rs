@@ -1,13 +1,14 @@
 //! What a probe kind is, and the list of kinds.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::time::Duration;
 
 use crate::context::Context;
 use crate::kinds::deliver::MessageDefaults;
 use crate::outcome::Failure;
-use crate::setting::{Place, Problem};
+use crate::setting::{Place, Problem, Spanned};
 
 /// A probe kind. The type that implements it *is* its configuration: what stands under the verb in YAML.
 pub trait Kind {
@@ -17,8 +18,13 @@ pub trait Kind {
     /// What the type system could not check: references, contradictions. Contacts nothing.
     fn check(&self, names: &Names<'_>, at: Place, problems: &mut Vec<Problem>);
 
-    /// The longest that one check may take by its own limits.
+    /// The longest that one check may take by its own limits: then it is cut off.
     fn longest(&self, message: &MessageDefaults) -> Duration;
+
+    /// The longest that a check takes which meets its limits: a run must leave time for it.
+    fn patience(&self, message: &MessageDefaults) -> Duration {
+        self.longest(message)
+    }
 
     /// The mailbox and the folder that this kind waits for, by their names: they must be watched before anything is sent.
     fn watches(&self, _: &MessageDefaults) -> Option<(String, String)> {
@@ -45,9 +51,27 @@ pub struct Names<'a> {
     pub message: &'a MessageDefaults,
     /// Whether the step has `for_each`, so that `${item.…}` is defined.
     pub for_each: bool,
+    /// Gathers the mailboxes that something looks into or sends to.
+    pub used_mailboxes: &'a RefCell<BTreeSet<String>>,
 }
 
 impl Names<'_> {
+    /// Checks the name of a sender.
+    pub fn sender(&self, name: &Spanned<String>, problems: &mut Vec<Problem>) {
+        if !self.senders.contains_key(&name.value) {
+            problems.push(Self::unknown("sender", name, name.at, self.senders));
+        }
+    }
+
+    /// Checks the name of a mailbox, and notes that it is used.
+    pub fn mailbox(&self, name: &Spanned<String>, problems: &mut Vec<Problem>) {
+        if self.mailboxes.contains_key(&name.value) {
+            self.used_mailboxes.borrow_mut().insert(name.value.clone());
+        } else {
+            problems.push(Self::unknown("mailbox", name, name.at, self.mailboxes));
+        }
+    }
+
     /// Reports a reference to something that is not defined, with the nearest name as a hint.
     pub fn unknown(what: &str, name: &str, at: Place, known: &BTreeMap<String, Place>) -> Problem {
         let mut problem = Problem::error(
@@ -112,6 +136,12 @@ macro_rules! probe_kinds {
                 match self { $(Self::$type(kind) => kind.longest(message),)* }
             }
 
+            /// See [`Kind::patience`].
+            #[must_use]
+            pub fn patience(&self, message: &MessageDefaults) -> Duration {
+                match self { $(Self::$type(kind) => kind.patience(message),)* }
+            }
+
             /// See [`Kind::watches`].
             #[must_use]
             pub fn watches(&self, message: &MessageDefaults) -> Option<(String, String)> {
@@ -131,7 +161,7 @@ macro_rules! probe_kinds {
                     biased;
                     () = cancelled => Err(Failure::new(Reason::Cancelled, "the run was cancelled")),
                     ended = tokio::time::timeout(limit, self.attempt(cx)) => ended.unwrap_or_else(|_| {
-                        Err(Failure::new(Reason::Overrun, format!("not finished within its own limit of {}", crate::text::duration(limit))))
+                        Err(Failure::new(Reason::Overrun, format!("not finished within its own limit of {}", crate::span::duration(limit))))
                     }),
                 };
                 if let Err(failure) = ended {

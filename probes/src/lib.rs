@@ -14,8 +14,8 @@ pub mod post;
 pub mod reason;
 pub mod setting;
 pub mod slots;
+pub mod span;
 pub mod target;
-pub mod text;
 pub mod tls;
 
 pub use kinds::Probe;

@@ -1,20 +1,190 @@
-use crate::net::Net;
-use crate::outcome::Failure;
+//! Which hosts take a domain's mail (RFC 5321 §5.1, RFC 7505).
+
+mod order;
+mod records;
+
 use std::net::IpAddr;
-#[derive(Debug)]
-pub struct MxSet;
-#[derive(Debug)]
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+
+pub use order::sender_order;
+
+use crate::kinds::deliver::Family;
+use crate::mx::records::{Listed, addresses_of, listed};
+use crate::net::{Answer, Net, Question, answer_failure, ask_failure};
+use crate::outcome::{Failure, Finding};
+use crate::reason::Reason;
+
+/// More MX hosts than this are not looked at.
+const MOST_HOSTS: usize = 50;
+/// More addresses of one domain than this are not looked at.
+const MOST_ADDRESSES: usize = 100;
+/// Questions on the way at the same time.
+const AT_ONCE: usize = 16;
+
+/// The hosts that take a domain's mail.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MxSet {
+    /// Lowest preference first; equal ones in the resolver's order.
+    pub hosts: Vec<MxHost>,
+    /// What is wrong with the records, the hosts' own failures included.
+    pub findings: Vec<Finding>,
+}
+
+/// One MX host.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MxHost {
+    /// Lower-case, without the trailing dot.
     pub name: String,
+    /// Lower is preferred; 0 for the implicit MX.
+    pub preference: u16,
+    /// IPv4 before IPv6, each in the resolver's order, each once.
+    pub addresses: Vec<IpAddr>,
+    /// What the name is an alias of, which RFC 5321 §5.1 does not allow.
+    pub cname: Option<String>,
+    /// Why addresses may be missing. It stands among the set's findings, too.
+    pub failure: Option<Failure>,
 }
+
+/// Finds the MX hosts of `domain` and their addresses of the wanted family. Each question may take `within`; there are
+/// one for the domain and at most two for each of 50 hosts, 16 at a time.
+///
+/// A host that cannot be resolved does not stop the others: see [`MxHost::failure`].
+///
+/// # Errors
+/// When the domain takes no mail (null MX), does not exist, or its MX records cannot be known for now. A temporary
+/// failure is never taken for the absence of MX records.
 pub async fn lookup(
-    _: &dyn Net,
-    _: &str,
-    _: crate::kinds::deliver::Family,
-    _: std::time::Duration,
+    net: &dyn Net,
+    domain: &str,
+    family: Family,
+    within: Duration,
 ) -> Result<MxSet, Failure> {
-    Ok(MxSet)
+    let answer = ask(net, domain, "MX", within).await?;
+    let Listed {
+        mut hosts,
+        mut findings,
+        implicit,
+    } = listed(domain, &answer)?;
+    if hosts.len() > MOST_HOSTS {
+        findings.push(Finding::new(
+            Reason::DnsMismatch,
+            format!(
+                "{domain} has {} MX records; only the {MOST_HOSTS} most preferred are looked at",
+                hosts.len()
+            ),
+        ).as_preference());
+        hosts.truncate(MOST_HOSTS);
+    }
+
+    let resolved: Vec<MxHost> = futures_util::stream::iter(hosts)
+        .map(|host| resolve(net, host, family, within))
+        .buffered(AT_ONCE)
+        .collect()
+        .await;
+
+    let mut room = MOST_ADDRESSES;
+    let mut set = MxSet::default();
+    for mut host in resolved {
+        findings.extend(host_findings(domain, &host, family, implicit));
+        if host.addresses.len() > room {
+            findings.push(Finding::new(
+                Reason::DnsMismatch,
+                format!("{domain} has more than {MOST_ADDRESSES} MX addresses; the rest is not looked at"),
+            ).as_preference());
+            host.addresses.truncate(room);
+        }
+        room -= host.addresses.len();
+        set.hosts.push(host);
+    }
+    set.findings = findings;
+    Ok(set)
 }
-pub fn sender_order(_: &MxSet, _: &mut impl rand::Rng) -> Vec<(MxHost, IpAddr)> {
-    vec![]
+
+/// Asks the resolver; an error code of the server is a failure, an empty answer is not.
+async fn ask(
+    net: &dyn Net,
+    name: &str,
+    record_type: &str,
+    within: Duration,
+) -> Result<Answer, Failure> {
+    let question = Question::new(name, record_type, within);
+    let answer = net
+        .ask(None, question.clone())
+        .await
+        .map_err(|error| ask_failure(&error, &question, true))?;
+    match answer_failure(&answer, &question) {
+        Some(failure) => Err(failure),
+        None => Ok(answer),
+    }
+}
+
+async fn resolve(net: &dyn Net, mut host: MxHost, family: Family, within: Duration) -> MxHost {
+    if host.failure.is_some() {
+        return host;
+    }
+    let wanted = |record_type: &'static str, is_wanted: bool| {
+        let name = host.name.clone();
+        async move {
+            match is_wanted {
+                true => Some(ask(net, &name, record_type, within).await),
+                false => None,
+            }
+        }
+    };
+    let (v4, v6) = tokio::join!(
+        wanted("A", family != Family::Ipv6),
+        wanted("AAAA", family != Family::Ipv4)
+    );
+    for answer in [v4, v6].into_iter().flatten() {
+        match answer {
+            Ok(answer) => {
+                let found = addresses_of(&host.name, &answer);
+                host.cname = host.cname.or(found.cname);
+                for address in found.addresses {
+                    if !host.addresses.contains(&address) {
+                        host.addresses.push(address);
+                    }
+                }
+            }
+            Err(failure) => host.failure = host.failure.or(Some(failure)),
+        }
+    }
+    host
+}
+
+fn host_findings(domain: &str, host: &MxHost, family: Family, implicit: bool) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let who = if implicit {
+        format!("{domain} (no MX records, so the domain itself)")
+    } else {
+        format!("{} (MX of {domain})", host.name)
+    };
+    if let Some(target) = &host.cname
+        && !implicit
+    {
+        findings.push(
+            Finding::new(
+                Reason::DnsMismatch,
+                format!("{who} is an alias of {target}; an MX must not be a CNAME"),
+            )
+            .as_preference(),
+        );
+    }
+    match &host.failure {
+        Some(failure) => findings.push(Failure {
+            message: format!("{who}: {}", failure.message),
+            ..failure.clone()
+        }),
+        // With one family left out, the other may well have addresses.
+        None if host.addresses.is_empty() && family == Family::Both => {
+            findings.push(Finding::new(
+                Reason::DnsNxdomain,
+                format!("{who} has no address"),
+            ));
+        }
+        None => {}
+    }
+    findings
 }

@@ -1,23 +1,191 @@
+//! The client's side of TLS: one handshake, what was negotiated, and what is wrong with the certificate.
+
+mod certificate;
+mod judgement;
+mod recorder;
+mod roots;
+
+use std::io;
+use std::sync::{Arc, OnceLock};
+
+use rustls::client::Resumption;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, ClientConfig, PeerIncompatible, version};
+use tokio_rustls::TlsConnector;
+
 use crate::account::Trust;
 use crate::dialogue::stream::BoxStream;
+use crate::net::system_words;
 use crate::outcome::{Failure, TlsFacts};
-#[derive(Debug, Clone, Copy)]
+use crate::reason::Reason;
+use crate::tls::recorder::Recorder;
+
+pub use roots::load_system_roots;
+
+/// What to do about a bad certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verify {
+    /// Go on, and say in [`TlsFacts::fault`] what is wrong. For test mail, never for a password.
     Record,
+    /// End the connection before anything is sent over it.
     Enforce,
 }
-#[derive(Debug)]
-pub struct TlsFailure;
-impl TlsFailure {
-    pub fn into_failure(self, _: &crate::context::Context<'_>) -> Failure {
-        Failure::new(crate::reason::Reason::TlsHandshake, "")
+
+/// Why there is no session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFailure {
+    /// The reason.
+    pub failure: Failure,
+    /// What was negotiated and presented, when the handshake came so far.
+    pub facts: Option<Box<TlsFacts>>,
+}
+
+impl From<Failure> for TlsFailure {
+    fn from(failure: Failure) -> Self {
+        Self {
+            failure,
+            facts: None,
+        }
     }
 }
+
+/// Makes a TLS session (1.2 or newer, never resumed) on `stream`. The certificate must be for `name`, a host name or an
+/// address, whatever address the stream is connected to. A host name is sent as SNI. The caller sets the time limit.
+///
+/// Many mail servers end a connection without a TLS close; the session then gives `UnexpectedEof`, which says no more
+/// than that the connection ended.
+///
+/// # Errors
+/// `tls-handshake`, `tls-version`, and with [`Verify::Enforce`] `tls-certificate`.
 pub async fn client(
-    s: BoxStream,
-    _: &str,
-    _: &Trust,
-    _: Verify,
+    stream: BoxStream,
+    name: &str,
+    trust: &Trust,
+    verify: Verify,
 ) -> Result<(BoxStream, TlsFacts), TlsFailure> {
-    Ok((s, TlsFacts::default()))
+    let server_name = server_name(name)?;
+    let roots = roots::of(trust)?;
+    let recorder = Arc::new(Recorder::new(provider()));
+    let connector = TlsConnector::from(Arc::new(config(&recorder)?));
+    let session = connector
+        .connect(server_name.clone(), stream)
+        .await
+        .map_err(|error| handshake_failure(&error))?;
+
+    let (_, connection) = session.get_ref();
+    let chain = connection.peer_certificates().unwrap_or_default();
+    let mut facts = certificate::facts(chain);
+    facts.version = connection
+        .protocol_version()
+        .map(|version| format!("{version:?}").replace('_', "."))
+        .unwrap_or_default();
+    facts.cipher = connection
+        .negotiated_cipher_suite()
+        .map(|suite| format!("{:?}", suite.suite()).replace("TLS13_", "TLS_"))
+        .unwrap_or_default();
+    facts.insecure = trust.insecure;
+    let faults = judgement::faults(&judgement::Presented {
+        chain,
+        name: &server_name,
+        now: recorder.time(),
+        trust,
+        roots: roots.as_ref(),
+        algorithms: provider().signature_verification_algorithms.all,
+    });
+    facts.fault = faults.all;
+    facts.fault_but_name = faults.but_name;
+    match (&facts.fault, verify) {
+        (Some(fault), Verify::Enforce) => Err(TlsFailure {
+            failure: Failure::new(
+                Reason::TlsCertificate,
+                format!("the certificate of {name} {fault}"),
+            ),
+            facts: Some(Box::new(facts)),
+        }),
+        _ => Ok((Box::new(session), facts)),
+    }
+}
+
+fn server_name(name: &str) -> Result<ServerName<'static>, Failure> {
+    let bare = name.strip_suffix('.').unwrap_or(name);
+    ServerName::try_from(bare.to_owned()).map_err(|_| {
+        Failure::new(
+            Reason::TlsCertificate,
+            format!("no certificate can be for `{}`", name.escape_debug()),
+        )
+    })
+}
+
+/// One provider for the whole program, named here so that nothing depends on what another part installed.
+fn provider() -> &'static Arc<CryptoProvider> {
+    static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
+    PROVIDER.get_or_init(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+}
+
+fn config(recorder: &Arc<Recorder>) -> Result<ClientConfig, Failure> {
+    let verifier: Arc<Recorder> = Arc::clone(recorder);
+    let mut config = ClientConfig::builder_with_provider(Arc::clone(provider()))
+        .with_protocol_versions(&[&version::TLS13, &version::TLS12])
+        .map_err(|error| Failure::new(Reason::Internal, format!("TLS set-up: {error}")))?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth();
+    // A resumed session shows no certificate and measures another handshake.
+    config.resumption = Resumption::disabled();
+    Ok(config)
+}
+
+fn handshake_failure(error: &io::Error) -> Failure {
+    let inner = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let Some(inner) = inner else {
+        return Failure::new(
+            Reason::TlsHandshake,
+            match error.kind() {
+                io::ErrorKind::UnexpectedEof => {
+                    "the server closed the connection during the handshake".to_owned()
+                }
+                io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+                    "the server reset the connection during the handshake".to_owned()
+                }
+                _ => system_words(error),
+            },
+        );
+    };
+    match inner {
+        rustls::Error::AlertReceived(
+            alert @ (AlertDescription::ProtocolVersion
+            | AlertDescription::HandshakeFailure
+            | AlertDescription::InsufficientSecurity),
+        ) => too_old(&format!("alert {alert:?}")),
+        rustls::Error::PeerIncompatible(
+            why @ (PeerIncompatible::ServerDoesNotSupportTls12Or13
+            | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
+            | PeerIncompatible::NoCipherSuitesInCommon
+            | PeerIncompatible::NoKxGroupsInCommon
+            | PeerIncompatible::ExtendedMasterSecretExtensionRequired),
+        ) => too_old(&format!("{why:?}")),
+        rustls::Error::AlertReceived(alert) => Failure::new(
+            Reason::TlsHandshake,
+            format!("the server ended the handshake with the alert {alert:?}"),
+        ),
+        rustls::Error::InvalidMessage(why) => Failure::new(
+            Reason::TlsHandshake,
+            format!("the server's bytes are not TLS: {why:?}"),
+        ),
+        rustls::Error::InvalidCertificate(why) => Failure::new(
+            Reason::TlsCertificate,
+            format!("the certificate cannot be used: {why}"),
+        ),
+        other => Failure::new(Reason::TlsHandshake, other.to_string()),
+    }
+}
+
+fn too_old(quoted: &str) -> Failure {
+    Failure::new(
+        Reason::TlsVersion,
+        format!("the server speaks no TLS 1.2 or newer with AEAD cipher suites ({quoted})"),
+    )
 }

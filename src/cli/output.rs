@@ -3,6 +3,7 @@
 use std::io::{IsTerminal as _, Write as _};
 
 use super::Global;
+use crate::report::style::Style;
 
 /// When to use colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -13,17 +14,6 @@ pub enum When {
     Always,
     /// Never.
     Never,
-}
-
-/// How things look here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Style {
-    /// Colour may be used; it is never the only signal.
-    pub colour: bool,
-    /// Only ASCII characters.
-    pub ascii: bool,
-    /// Columns of the terminal.
-    pub width: usize,
 }
 
 /// The two streams.

@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 use std::path::Path;
-use std::time::Duration;
 
 use postrider_probes::kinds::deliver::Family;
 use postrider_probes::setting::Period;
@@ -15,7 +14,7 @@ use super::{Exit, Global, Problem};
 use crate::config;
 use crate::config::plan::Plan;
 use crate::report::{human, json};
-use crate::result::{RunResult, StatusWord};
+use crate::result::{CheckResult, RunResult, StatusWord};
 use crate::run::select::Selection;
 use crate::run::{Request, new_id};
 
@@ -161,8 +160,10 @@ pub(super) fn main(global: &Global, args: &Args, output: &Output) -> Result<Exit
         let session = Session::open(plan, &storage).await?;
         let interrupt = Interrupt::listen(*output)?;
         let done = repeat(&session, &selection, &args.how, &interrupt, output).await;
-        session.close().await;
-        Ok(interrupt.exit().unwrap_or(done?))
+        let closed = session.close().await;
+        let exit = done?;
+        closed?;
+        Ok(interrupt.exit().unwrap_or(exit))
     })
 }
 
@@ -205,22 +206,22 @@ pub(super) async fn once(
         origin: origin(),
         timeout: how.timeout.map(|timeout| timeout.0),
     };
-    let progress = Progress::start(&session.engine.plan, &request.id, session.pipeline.subscribe(), how, output)?;
+    let progress = Progress::start(&session.engine.plan, &request.id, session.pipeline.listen(), how, output)?;
     session.engine.execute(&request, &interrupt.cancel).await;
     let mut result = progress.finish().await?;
-    keep_transcripts(&mut result, how.transcript);
+    keep_transcripts(&mut result.checks, how.transcript);
     match how.format {
         Form::Human => output.print(&human::ending(&result, output.terminal, output.style))?,
-        Form::Json => output.print(&json::document(&result)?)?,
-        Form::Jsonl => output.print(&json::line(&result)?)?,
+        Form::Json => output.print(&json::document(&result).map_err(Problem::not_tested)?)?,
+        Form::Jsonl => output.print(&json::line(&result).map_err(Problem::not_tested)?)?,
         Form::Quiet => {}
     }
     Ok(result)
 }
 
 /// Leaves out the dialogues that nobody asked for; the store keeps them as they are.
-pub(super) fn keep_transcripts(result: &mut RunResult, keep: Keep) {
-    for check in &mut result.checks {
+pub(super) fn keep_transcripts(checks: &mut [CheckResult], keep: Keep) {
+    for check in checks {
         let wanted = match keep {
             Keep::Never => false,
             Keep::Fail => check.status != StatusWord::Pass,

@@ -2,54 +2,64 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use postrider_probes::net::{Net, SystemNet};
 use postrider_probes::slots::Slots;
+use tokio::task::JoinHandle;
 
 use super::{Global, Output, Problem};
 use crate::clock::{self, Clock};
 use crate::config::plan::Plan;
 use crate::config::{self, Format};
-use crate::mailbox::Watches;
-use crate::pipeline::{Pipeline, PipelineHandle, Settings};
+use crate::mailbox::{self, Watches};
+use crate::pipeline::{self, PipelineHandle, Settings};
 use crate::run::Engine;
 use crate::store::Store;
-
-/// After a run, own mail gets this long to be removed.
-const CLEAN_WITHIN: Duration = Duration::from_secs(10);
 
 /// Everything that is open.
 pub(super) struct Session {
     pub(super) engine: Arc<Engine>,
     pub(super) pipeline: PipelineHandle,
+    task: JoinHandle<()>,
 }
 
 impl Session {
     /// Opens everything. Must be called inside the runtime.
     pub(super) async fn open(plan: Plan, storage: &Path) -> Result<Self, Problem> {
-        let store = Store::open(storage).map_err(Problem::not_tested)?;
-        let settings = Settings { lost_after: plan.lost_after, ..Settings::default() };
-        let pipeline = Pipeline::start(store, settings, Clock::system()).await.map_err(Problem::not_tested)?;
+        let store = Store::open(storage).await.map_err(Problem::not_tested)?;
+        let positions = store.positions().await.map_err(Problem::not_tested)?;
+        let settings = Settings { lost_after: plan.lost_after, clock: Clock::system() };
+        let (pipeline, task) = pipeline::start(store, settings).await.map_err(Problem::not_tested)?;
         let net: Arc<dyn Net> = Arc::new(SystemNet::new(plan.resolver, plan.platform.source_address));
-        let plan = Arc::new(plan);
-        let watches = Watches::start(Arc::clone(&net), plan.mailboxes.clone(), pipeline.clone(), clock::now);
+        let interests = pipeline.clone();
+        let watches = Watches::start(mailbox::Setup {
+            net: Arc::clone(&net),
+            accounts: plan.mailboxes.clone(),
+            news: pipeline.news(),
+            interest: move |mailbox: &str| interests.interest(mailbox),
+            positions,
+            now: clock::now,
+            seed: rand::random(),
+        });
         let engine = Engine {
-            plan,
+            plan: Arc::new(plan),
             net,
             pipeline: pipeline.clone(),
-            watches: Arc::new(watches),
-            slots: Arc::new(Slots::default()),
+            watches,
+            slots: Slots::default(),
             now: clock::now,
         };
-        Ok(Self { engine: Arc::new(engine), pipeline })
+        Ok(Self { engine: Arc::new(engine), pipeline, task })
     }
 
     /// Removes own mail, logs out, commits, closes.
-    pub(super) async fn close(self) {
-        self.engine.watches.shutdown(CLEAN_WITHIN).await;
-        self.pipeline.shutdown().await;
+    pub(super) async fn close(self) -> Result<(), Problem> {
+        self.engine.watches.shutdown().await;
+        let closed = self.pipeline.shutdown().await;
+        // The task ends with the shutdown; its panic would have closed the inbox before.
+        let _ = self.task.await;
+        closed.map_err(|failure| Problem::not_tested(anyhow::anyhow!("{}", failure.line())))
     }
 }
 

@@ -10,7 +10,7 @@ use postrider_probes::Probe;
 use postrider_probes::account::{MailboxAccount, Sender};
 use postrider_probes::context::PlatformDefaults;
 use postrider_probes::kinds::deliver::{Family, MessageDefaults};
-use postrider_probes::setting::{Spanned, Template};
+use postrider_probes::setting::{Spanned, Template, Variables};
 
 /// Everything that the files say.
 #[derive(Debug, Clone)]
@@ -35,6 +35,8 @@ pub struct Plan {
     pub lost_after: Duration,
     /// In the order of the files.
     pub scenarios: Vec<Scenario>,
+    /// The `env.NAME` variables that some template uses, with their values when the plan was made.
+    pub environment: Variables,
 }
 
 /// Nodes and their addresses.
@@ -44,6 +46,19 @@ pub struct Inventory {
     pub domains: Vec<String>,
     /// In the order written.
     pub nodes: Vec<Node>,
+    /// When the platform is updated.
+    pub update_window: Option<UpdateWindow>,
+}
+
+/// When the platform is updated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpdateWindow {
+    /// Its beginning: a checked five-field pattern.
+    pub pattern: String,
+    /// The time zone of the pattern, by its IANA name.
+    pub timezone: String,
+    /// Its length.
+    pub lasts: Duration,
 }
 
 /// One filter node.

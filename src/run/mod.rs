@@ -1,6 +1,7 @@
 //! One run: the selected steps of the selected scenarios, once. All that leaves it is a stream of events.
 
 mod check;
+pub mod document;
 pub mod event;
 mod id;
 pub mod select;
@@ -41,9 +42,9 @@ pub struct Engine {
     /// Where events and mails are booked.
     pub pipeline: PipelineHandle,
     /// Where mail is waited for.
-    pub watches: Arc<Watches>,
+    pub watches: Watches,
     /// Connections per address.
-    pub slots: Arc<Slots>,
+    pub slots: Slots,
     /// The wall clock.
     pub now: fn() -> Timestamp,
 }
@@ -115,7 +116,8 @@ impl Engine {
     }
 
     async fn emit(&self, event: Event) {
-        self.pipeline.emit(event).await;
+        // A pipeline that has ended has nobody left to tell.
+        let _ = self.pipeline.events().send(event).await;
     }
 
     /// The watches must know what was there before the first mail is sent. A mailbox that cannot be opened does not stop

@@ -16,6 +16,7 @@ use crate::dialogue::stream::BoxStream;
 use crate::outcome::{Failure, Mark};
 use crate::phase::Phase;
 use crate::reason::Reason;
+use crate::span::duration;
 
 /// How long QUIT may take; its answer decides nothing.
 const QUIT_WITHIN: Duration = Duration::from_secs(5);
@@ -71,7 +72,7 @@ impl<'c, 'a> Session<'c, 'a> {
             .map_err(|problem| match problem {
                 NoReply::TimedOut(waited) => Failure::new(
                     Reason::BannerTimeout,
-                    format!("connected, but no greeting within {}", seconds(waited)),
+                    format!("connected, but no greeting within {}", duration(waited)),
                 ),
                 NoReply::Closed(how) => {
                     Failure::new(Reason::ConnectReset, format!("{how} before the greeting"))
@@ -348,7 +349,7 @@ pub fn no_reply(problem: NoReply, verb: &str) -> Failure {
     match problem {
         NoReply::TimedOut(waited) => Failure::new(
             Reason::SmtpTimeout,
-            format!("no reply to {verb} within {}", seconds(waited)),
+            format!("no reply to {verb} within {}", duration(waited)),
         ),
         NoReply::Closed(how) => Failure::new(Reason::ConnectReset, format!("{how} (after {verb})")),
         NoReply::Broken(what) => Failure::new(
@@ -377,10 +378,4 @@ pub fn reply_reason(reply: &Reply) -> Reason {
     } else {
         Reason::SmtpUnexpectedReply
     }
-}
-
-/// `10 s`, `0.5 s`.
-#[must_use]
-pub fn seconds(time: Duration) -> String {
-    format!("{} s", time.as_secs_f64())
 }

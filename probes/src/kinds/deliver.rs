@@ -37,6 +37,10 @@ impl Kind for Deliver {
         check::longest(self, message)
     }
 
+    fn patience(&self, _: &MessageDefaults) -> Duration {
+        check::patience(self)
+    }
+
     fn watches(&self, message: &MessageDefaults) -> Option<(String, String)> {
         let to = self
             .to

@@ -5,6 +5,7 @@ mod period;
 mod problem;
 mod secret;
 mod size;
+mod socket;
 mod spanned;
 mod template;
 
@@ -13,5 +14,6 @@ pub use period::Period;
 pub use problem::{Problem, Severity};
 pub use secret::Secret;
 pub use size::Size;
+pub use socket::socket_address;
 pub use spanned::{Place, SPANNED_NAME, Spanned};
-pub use template::{Template, UnknownVariable, Variables};
+pub use template::{TEMPLATE_NAME, Template, UnknownVariable, Variables};

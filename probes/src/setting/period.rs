@@ -29,8 +29,11 @@ impl std::str::FromStr for Period {
             )
         };
         if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            // Whoever leaves the unit out means seconds, mostly.
+            let minutes = text.parse::<u64>().ok().filter(|n| *n > 0 && n % 60 == 0);
+            let other = minutes.map_or(format!("{text}m"), |n| format!("{}m", n / 60));
             return Err(format!(
-                "a duration needs a unit: write `{text}s` (or `{text}m`)"
+                "a duration needs a unit: write `{text}s` (or `{other}`)"
             ));
         }
         let mut rest = text;

@@ -5,6 +5,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
 
+/// The newtype name by which the configuration reader knows that a text may use variables, so that it can check
+/// every one of them.
+pub const TEMPLATE_NAME: &str = "$postrider::Template";
+
 /// Names and values that a template may use: `run.id`, `item.address`, `env.HOME`.
 pub type Variables = BTreeMap<String, String>;
 
@@ -127,9 +131,22 @@ impl std::fmt::Display for Template {
 
 impl<'de> Deserialize<'de> for Template {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        struct Text;
+        impl<'de> serde::de::Visitor<'de> for Text {
+            type Value = Template;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a text")
+            }
+            fn visit_newtype_struct<D: Deserializer<'de>>(
+                self,
+                inner: D,
+            ) -> Result<Template, D::Error> {
+                String::deserialize(inner)?
+                    .parse()
+                    .map_err(serde::de::Error::custom)
+            }
+        }
+        deserializer.deserialize_newtype_struct(TEMPLATE_NAME, Text)
     }
 }
 

@@ -1,6 +1,7 @@
 //! A selected folder, as one IMAP session sees it, and the commands on folders.
 
 use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
 
 use imap_codec::imap_types::command::CommandBody;
 use imap_codec::imap_types::core::Text;
@@ -172,34 +173,37 @@ impl Selected {
     }
 
     /// Number and UID of the messages that the set names and the client knows of.
-    /// `*` is the last one, whichever that is (RFC 3501 §9, `seq-range`).
     fn chosen(&self, set: &SequenceSet, by_uid: bool) -> Vec<(NonZeroU32, u32)> {
-        let numbered = || self.known.iter().enumerate();
+        let ranges = self.ranges(set, by_uid);
+        self.numbered()
+            .filter(|(number, uid)| {
+                let value = if by_uid { *uid } else { number.get() };
+                ranges.iter().any(|range| range.contains(&value))
+            })
+            .collect()
+    }
+
+    fn numbered(&self) -> impl Iterator<Item = (NonZeroU32, u32)> {
+        let known = self.known.iter().enumerate();
+        known.filter_map(|(at, uid)| Some((number(at)?, *uid)))
+    }
+
+    /// `*` is the last message, whichever that is (RFC 3501 §9, `seq-range`).
+    fn ranges(&self, set: &SequenceSet, by_uid: bool) -> Vec<RangeInclusive<u32>> {
         let largest = if by_uid {
             self.known.last().copied().unwrap_or(0)
         } else {
-            u32::try_from(self.known.len()).unwrap_or(u32::MAX)
+            count(self.known.len())
         };
-        let value = |of: &SeqOrUid| {
-            let value = of.to_non_zero_u32().get();
-            if value == u32::MAX { largest } else { value }
+        let value = |of: &SeqOrUid| match of.to_non_zero_u32().get() {
+            u32::MAX => largest,
+            value => value,
         };
-        let ranges: Vec<(u32, u32)> = set
-            .0
-            .as_ref()
-            .iter()
+        let sequences = set.0.as_ref().iter();
+        sequences
             .map(|sequence| match sequence {
-                Sequence::Single(one) => (value(one), value(one)),
-                Sequence::Range(a, b) => (value(a).min(value(b)), value(a).max(value(b))),
-            })
-            .collect();
-        numbered()
-            .filter_map(|(at, uid)| Some((number(at)?, *uid)))
-            .filter(|(number, uid)| {
-                let wanted = if by_uid { *uid } else { number.get() };
-                ranges
-                    .iter()
-                    .any(|(from, to)| (*from..=*to).contains(&wanted))
+                Sequence::Single(one) => value(one)..=value(one),
+                Sequence::Range(a, b) => value(a).min(value(b))..=value(a).max(value(b)),
             })
             .collect()
     }
@@ -247,13 +251,15 @@ impl Selected {
             Vec::new()
         };
         let found = server.store.read(self.folder, |folder| {
-            let numbered = self.known.iter().enumerate();
-            let known = numbered.filter_map(|(at, uid)| Some((number(at)?, folder.find(*uid)?)));
             let mut found = Vec::new();
-            for (number, message) in known {
+            for (number, known) in self.numbered() {
+                let Some(message) = folder.find(known) else {
+                    continue;
+                };
                 let place = |set: &SequenceSet, by_uid: bool| {
-                    let chosen = self.chosen(set, by_uid);
-                    chosen.iter().any(|(_, uid)| *uid == message.uid)
+                    let value = if by_uid { known } else { number.get() };
+                    let ranges = self.ranges(set, by_uid);
+                    ranges.iter().any(|range| range.contains(&value))
                 };
                 if imap_search::matches(criteria, message, &place)? {
                     found.push(if uid {

@@ -116,6 +116,13 @@ pub struct Platform {
 impl Platform {
     /// Starts everything; when it returns, every port answers.
     pub async fn start(setup: Setup) -> Result<Self, PlatformError> {
+        let known = |ip: &IpAddr| {
+            let addresses = topology::IPV4.into_iter().chain([topology::IPV6]);
+            addresses.into_iter().any(|address| address.ip == *ip)
+        };
+        if let Some(unknown) = setup.faults.smtp.keys().find(|ip| !known(ip)) {
+            return Err(PlatformError::UnknownAddress(*unknown));
+        }
         let clock = WallClock::starting_at(setup.now);
         let authority = Authority::new(setup.now)?;
         let record = Arc::new(Record::default());

@@ -83,9 +83,10 @@ impl Store {
 
     /// Puts a message into a folder and gives its UID; `None` if there is no such folder.
     pub(super) fn put(&self, folder: &str, queue_id: &str, raw: Arc<[u8]>) -> Option<u32> {
+        let folder = canonical(folder)?;
         let now = self.clock.now();
         let mut folders = self.lock();
-        let into = folders.get_mut(canonical(folder)?)?;
+        let into = folders.get_mut(folder)?;
         let uid = into.uid_next;
         into.uid_next = uid.checked_add(1)?;
         into.messages.push(StoredMessage {

@@ -1,8 +1,7 @@
 //! What the server says about the selected folder without being asked (RFC 9051 section 7.4).
 
-use tokio::time::Instant;
-
 use postrider_wire::text::RemoteText;
+use tokio::time::Instant;
 
 /// Changes in the selected folder since they were last taken.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,9 +6,10 @@ use imap_codec::imap_types::flag::FlagNameAttribute;
 use imap_codec::imap_types::mailbox::Mailbox;
 use imap_codec::imap_types::response::Data;
 
+use super::command::Untagged;
 use super::error::{ImapError, Result};
 use super::mailbox_name;
-use super::session::{Session, Untagged};
+use super::session::Session;
 
 /// Folders that are kept of one listing.
 const FOLDERS: usize = 5_000;

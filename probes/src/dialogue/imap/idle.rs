@@ -5,13 +5,14 @@ use std::time::Duration;
 use imap_codec::imap_types::command::CommandBody;
 use imap_codec::imap_types::response::StatusBody;
 use imap_next::client::Event;
+use postrider_wire::text::RemoteText;
 use tokio::time::{Instant, sleep_until};
 
 use super::changes::Changes;
+use super::command::{Running, Sorted, command};
 use super::error::{ImapError, Result};
 use super::link::Heard;
-use super::session::{Running, Session, Sorted, command};
-use postrider_wire::text::RemoteText;
+use super::session::Session;
 
 /// Why waiting ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

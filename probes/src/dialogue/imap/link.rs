@@ -11,6 +11,8 @@ use std::io;
 use imap_codec::imap_types::command::Command;
 use imap_next::client::{Client, Error as FlowError, Event, Options};
 use imap_next::{Interrupt, Io, State as _};
+use postrider_wire::bounded::{Limits, LiteralGuard, Overrun};
+use postrider_wire::text::RemoteText;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tracing::dispatcher::{self, Dispatch};
 
@@ -19,8 +21,6 @@ use super::secret_words::{REDACTED, SecretWords};
 use super::status_line;
 use super::transcript::{Direction, Transcript};
 use crate::dialogue::stream::BoxStream;
-use postrider_wire::bounded::{Limits, LiteralGuard, Overrun};
-use postrider_wire::text::RemoteText;
 
 /// Bytes read at once.
 const CHUNK: usize = 8 * 1024;
@@ -30,6 +30,10 @@ const MESSAGE: u32 = 64 * 1024 * 1024;
 
 /// What came of listening.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, and nearly always the large one"
+)]
 pub(super) enum Heard {
     /// Something the parser understood, or progress in sending.
     Event(Event),
@@ -153,25 +157,22 @@ impl Link {
 
     /// The newest line of the server, safe to show.
     pub(super) fn line(&self) -> RemoteText {
-        RemoteText::new(
-            &self
-                .secrets
-                .mask(self.framing.line(), self.framing.is_cut()),
-            RemoteText::LINE,
-        )
+        RemoteText::new(&self.masked_line(), RemoteText::LINE)
     }
 
     /// The words of the newest status line: what follows the tag (or `*`) and the condition.
     pub(super) fn words(&self) -> RemoteText {
-        let line = self
-            .secrets
-            .mask(self.framing.line(), self.framing.is_cut());
-        RemoteText::new(status_line::words(&line), RemoteText::LINE)
+        RemoteText::new(status_line::words(&self.masked_line()), RemoteText::LINE)
     }
 
     /// The response code of the newest status line, in capitals.
     pub(super) fn code(&self) -> Option<String> {
-        status_line::code(self.framing.line())
+        status_line::code(&self.masked_line())
+    }
+
+    fn masked_line(&self) -> Vec<u8> {
+        self.secrets
+            .mask(self.framing.line(), self.framing.is_cut())
     }
 
     pub(super) fn note(&self, text: &str) {

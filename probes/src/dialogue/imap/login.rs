@@ -12,9 +12,10 @@ use imap_codec::imap_types::secret::Secret;
 use imap_next::client::Event;
 use zeroize::Zeroizing;
 
+use super::command::{Completed, Sorted, Untagged, command};
 use super::error::{ImapError, Result};
 use super::link::Heard;
-use super::session::{Completed, Session, Sorted, Untagged, command};
+use super::session::Session;
 
 impl Session {
     /// Logs in: with LOGIN, or with AUTHENTICATE PLAIN where the server forbids LOGIN but offers that.
@@ -27,14 +28,17 @@ impl Session {
         let by_login = !capabilities.login_disabled();
         let by_plain = capabilities.has("AUTH=PLAIN");
         let initial_response = capabilities.has("SASL-IR");
+        if !by_login && !by_plain {
+            return Err(ImapError::LoginDisabled);
+        }
         self.keep_out_of_sight(user, password);
-        let outcome = match (by_login, by_plain) {
-            (true, _) => self.login_command(user, password).await,
-            (false, true) => {
-                self.authenticate_plain(user, password, initial_response)
-                    .await
-            }
-            (false, false) => return Err(ImapError::LoginDisabled),
+        // They may be others after the login.
+        self.capabilities = None;
+        let outcome = if by_login {
+            self.login_command(user, password).await
+        } else {
+            self.authenticate_plain(user, password, initial_response)
+                .await
         };
         self.link.speak_openly();
         match outcome {
@@ -128,8 +132,6 @@ impl Session {
         self.link.keep_secret(STANDARD.encode(password));
         self.link
             .keep_secret(STANDARD.encode(plain_response(user, password)));
-        // The session looked at them for the last time before the login.
-        self.capabilities = None;
     }
 }
 

@@ -10,9 +10,10 @@ use imap_codec::imap_types::response::Data;
 use imap_codec::imap_types::search::SearchKey;
 use jiff::Timestamp;
 
+use super::command::Untagged;
 use super::error::{ImapError, Result};
 use super::remove::uid_set;
-use super::session::{Session, Untagged};
+use super::session::Session;
 
 /// Octets of a header block that are read; the rest of a longer one is left out.
 const HEADER: usize = 128 * 1024;

@@ -7,6 +7,7 @@
 
 mod capabilities;
 mod changes;
+mod command;
 mod error;
 mod folders;
 mod framing;

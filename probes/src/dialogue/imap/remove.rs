@@ -25,7 +25,7 @@ impl Session {
     /// # Errors
     /// `BadArgument` if no folder is open for writing, or a UID is 0; `Refused`; any of a command.
     pub async fn remove(&mut self, uids: &[u32]) -> Result<Removed> {
-        if !self.selected.is_some_and(|selected| !selected.read_only) {
+        if self.selected.is_none_or(|selected| selected.read_only) {
             return Err(ImapError::BadArgument {
                 what: "a removal where no folder is open for writing",
             });

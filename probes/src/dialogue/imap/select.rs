@@ -5,9 +5,10 @@ use imap_codec::imap_types::mailbox::Mailbox;
 use imap_codec::imap_types::response::Code;
 
 use super::changes::Changes;
+use super::command::Untagged;
 use super::error::{ImapError, Result};
 use super::mailbox_name;
-use super::session::{Session, Untagged};
+use super::session::Session;
 
 /// What a folder is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use crate::outcome::{ArrivalFacts, Finding, Status};
 use crate::phase::Phase;
 use crate::post::{Account, Attempt, Draft};
 use crate::reason::Reason;
-use crate::text::{duration, share};
+use crate::span::{duration, share};
 
 /// After the limit, one more look may still be under way: its result tells late from lost.
 const GRACE: Duration = Duration::from_secs(2);

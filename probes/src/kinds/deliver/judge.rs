@@ -13,7 +13,7 @@ use crate::dialogue::smtp::{refusal, reply_reason};
 use crate::outcome::{Finding, Status, TlsFacts};
 use crate::phase::PhaseTimes;
 use crate::reason::Reason;
-use crate::text::duration;
+use crate::span::duration;
 
 /// What is known once a transaction has ended.
 #[derive(Debug)]

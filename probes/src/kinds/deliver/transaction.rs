@@ -12,7 +12,8 @@ use super::prepare::Prepared;
 use super::route::Host;
 use super::settings::{StopAfter, TlsPolicy};
 use crate::context::Context;
-use crate::dialogue::smtp::{self, Sent, Session, seconds};
+use crate::dialogue::smtp::{self, Sent, Session};
+use crate::span::duration;
 use crate::net::connect_failure;
 use crate::outcome::{Failure, Mark};
 use crate::phase::Phase;
@@ -145,11 +146,11 @@ async fn converse<'c, 'a>(
                 format!(
                     "no answer on port {} within {}",
                     to.port(),
-                    seconds(limits.connect)
+                    duration(limits.connect)
                 ),
             )
         })?
-        .map_err(|error| connect_failure(&error, to))?;
+        .map_err(|error| connect_failure(&error, to, limits.connect))?;
     let mut session = Session::new(cx, stream, false);
     let banner = session.greeting(limits.banner).await?;
     if prepared.stop_after == Some(StopAfter::Banner) {
@@ -218,10 +219,13 @@ async fn encrypt<'c, 'a>(
         .map_err(|_| {
             Failure::new(
                 Reason::TlsHandshake,
-                format!("no TLS handshake within {}", seconds(limits.handshake)),
+                format!("no TLS handshake within {}", duration(limits.handshake)),
             )
         })?
-        .map_err(|failure| failure.into_failure(cx))
+        .map_err(|problem| {
+            cx.evidence(|evidence| evidence.tls = problem.facts.map(|facts| *facts));
+            problem.failure
+        })
     };
     let (stream, facts) = cx.phase(Phase::Starttls, work).await?;
     cx.say(

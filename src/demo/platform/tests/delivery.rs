@@ -1,6 +1,6 @@
 //! Mail through the nodes into the folders.
 
-use std::time::{Duration, Instant};
+use tokio::time::Instant;
 
 use super::*;
 use crate::demo::platform::topology::{FILTER1, FILTER2, FILTER2_PRIMARY, Role};

@@ -1,6 +1,6 @@
 //! Scripted misbehaviour of the IMAP server.
 
-use std::time::Instant;
+use tokio::time::Instant;
 
 use super::*;
 use crate::demo::platform::misbehaviour::{FetchFault, Greeting, Idle, ImapMisbehaviour};

@@ -1,7 +1,7 @@
 //! Scripted misbehaviour of an SMTP address.
 
 use std::io::ErrorKind;
-use std::time::Instant;
+use tokio::time::Instant;
 
 use super::*;
 use crate::demo::platform::misbehaviour::{Answer, Connection, Delivery, Point};
@@ -56,17 +56,16 @@ async fn address_can_be_refused_filtered_reset_and_opened_again() {
 }
 
 #[tokio::test]
-async fn unknown_address_cannot_be_changed() {
-    let platform = platform().await;
+async fn fault_at_an_address_that_does_not_exist_is_an_error() {
+    let problem = "127.0.99.1 is no SMTP address of the platform";
     let nobody: IpAddr = "127.0.99.1".parse().unwrap();
-    let changed = platform
-        .set_misbehaviour(nobody, Misbehaviour::default())
-        .await;
-    let error = changed.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "127.0.99.1 is no SMTP address of the platform"
-    );
+    let platform = platform().await;
+    let changed = platform.set_misbehaviour(nobody, Misbehaviour::refuse());
+    assert_eq!(changed.await.unwrap_err().to_string(), problem);
+    let mut faults = Faults::default();
+    faults.smtp.insert(nobody, Misbehaviour::refuse());
+    let started = Platform::start(setup().with_faults(faults));
+    assert_eq!(started.await.unwrap_err().to_string(), problem);
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ mod bind;
 mod ca;
 mod dovecot;
 mod mailbox;
+mod node;
 mod postfix;
 mod process;
 mod smtp;
@@ -22,10 +23,9 @@ mod smtp;
 mod tests;
 mod treatment;
 
-use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -34,11 +34,13 @@ use tempfile::TempDir;
 pub use ca::Certificate;
 pub use dovecot::Delivery;
 pub use mailbox::StoredMail;
+pub use node::Node;
 pub use process::wait_until;
 pub use smtp::send_plain;
 pub use treatment::Stage;
 
 use ca::{Authority, DkimKey};
+use node::{make_nodes, smtp_addresses};
 use postfix::Postfix;
 use process::{Daemon, Guard, free_port, tail};
 
@@ -65,32 +67,6 @@ pub const SENDER: &str = "probe@outside.test";
 pub const DKIM_SELECTOR: &str = "lab";
 /// The password of every mailbox.
 pub const PASSWORD: &str = "correct horse";
-
-/// A Postfix instance of the platform.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Node {
-    /// Takes mail on the first address of each MX.
-    Filter1,
-    /// Takes mail on the second address of each MX.
-    Filter2,
-    /// Takes mail from the filters and hands it to Dovecot.
-    Store,
-}
-
-impl Node {
-    /// All nodes, in the order of their declaration.
-    pub const ALL: [Self; 3] = [Self::Filter1, Self::Filter2, Self::Store];
-
-    /// `filter1`, `filter2`, `store`: its host name is this under `cluster.test`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Filter1 => "filter1",
-            Self::Filter2 => "filter2",
-            Self::Store => "store",
-        }
-    }
-}
 
 /// What a platform may have or not.
 #[derive(Debug, Clone, Copy, Default)]
@@ -172,8 +148,13 @@ impl Platform {
             guard,
             directory,
         };
-        platform.start_servers(&dkim.record)?;
-        Ok(platform)
+        match platform.start_servers(&dkim.record) {
+            Ok(()) => Ok(platform),
+            Err(error) => Err(io::Error::other(format!(
+                "{error}\n{}",
+                platform.log_ends()
+            ))),
+        }
     }
 
     fn start_servers(&mut self, dkim_record: &str) -> io::Result<()> {
@@ -186,13 +167,13 @@ impl Platform {
             self.authority
                 .issue(Certificate::Valid, &[IMAP_NAME], &dovecot_directory, "imap")?;
         // All at once, then wait for each.
-        let mut bind = bind::start(
+        let bind = self.bind.insert(bind::start(
             &self.directory.path().join("bind"),
             self.dns,
             &bind::zones(self.options.ipv6, dkim_record),
             &self.guard,
-        )?;
-        let mut dovecot = dovecot::start(
+        )?);
+        let dovecot = self.dovecot.insert(dovecot::start(
             &dovecot_directory,
             self.imap,
             self.imaps,
@@ -200,17 +181,13 @@ impl Platform {
             &[ALICE, BOB, SENDER],
             PASSWORD,
             &self.guard,
-        )?;
+        )?);
         for node in &mut self.nodes {
             node.start(&self.guard)?;
         }
+        bind.await_output(bind::READY)?;
         // Dovecot opens both its ports at the same moment.
-        let listening = bind
-            .await_output(bind::READY)
-            .and_then(|()| dovecot.await_listening(self.imap, b"1 LOGOUT\r\n"));
-        self.bind = Some(bind);
-        self.dovecot = Some(dovecot);
-        listening?;
+        dovecot.await_listening(self.imap, b"1 LOGOUT\r\n")?;
         self.nodes.iter_mut().try_for_each(Postfix::await_listening)
     }
 
@@ -319,93 +296,4 @@ impl Drop for Platform {
         }
         self.guard.dismiss();
     }
-}
-
-fn smtp_addresses(options: Options) -> Vec<IpAddr> {
-    let mut addresses: Vec<IpAddr> = PRIMARY
-        .into_iter()
-        .chain(FALLBACK)
-        .map(IpAddr::V4)
-        .collect();
-    if options.ipv6 {
-        addresses.push(Ipv6Addr::LOCALHOST.into());
-    }
-    addresses
-}
-
-fn make_nodes(
-    directory: &Path,
-    options: Options,
-    smtp_port: u16,
-    store: SocketAddr,
-) -> io::Result<[Postfix; 3]> {
-    let filter = |node: Node| {
-        let index = node as usize;
-        let mut listeners = vec![
-            SocketAddr::from((PRIMARY[index], smtp_port)),
-            SocketAddr::from((FALLBACK[index], smtp_port)),
-        ];
-        if options.ipv6 && node == Node::Filter1 {
-            listeners.push((Ipv6Addr::LOCALHOST, smtp_port).into());
-        }
-        let home = directory.join(node.name());
-        let role = filter_role(&home, store);
-        Postfix::new(node.name(), home, listeners, role)
-    };
-    let lmtp = dovecot::lmtp_socket(&directory.join("dovecot"));
-    Ok([
-        filter(Node::Filter1)?,
-        filter(Node::Filter2)?,
-        Postfix::new(
-            Node::Store.name(),
-            directory.join(Node::Store.name()),
-            vec![store],
-            store_role(&lmtp),
-        )?,
-    ])
-}
-
-/// A filter takes mail for the domain's mailboxes from anyone, and passes it to the store.
-fn filter_role(home: &Path, store: SocketAddr) -> BTreeMap<String, String> {
-    let home = home.display();
-    let to_store = format!("smtp:[{}]:{}", store.ip(), store.port());
-    settings([
-        // Nobody is at home here: also a client on loopback is a stranger.
-        ("mynetworks", String::new()),
-        ("relay_domains", DOMAIN.to_owned()),
-        ("relay_transport", to_store.clone()),
-        (
-            "relay_recipient_maps",
-            format!("inline:{{ {{{ALICE} = ok}}, {{{BOB} = ok}} }}"),
-        ),
-        // Bounces to the sender.
-        (
-            "transport_maps",
-            format!("inline:{{ {{outside.test = {to_store}}} }}"),
-        ),
-        ("smtpd_tls_security_level", "may".to_owned()),
-        (
-            "smtpd_tls_chain_files",
-            format!("{home}/etc/tls.key, {home}/etc/tls.pem"),
-        ),
-        ("smtpd_tls_loglevel", "1".to_owned()),
-        ("smtpd_tls_received_header", "yes".to_owned()),
-    ])
-}
-
-/// The store takes mail from the cluster only, and delivers it to Dovecot.
-fn store_role(lmtp: &Path) -> BTreeMap<String, String> {
-    settings([
-        ("mynetworks", "127.0.0.0/8".to_owned()),
-        ("virtual_mailbox_domains", format!("{DOMAIN}, outside.test")),
-        (
-            "virtual_mailbox_maps",
-            format!("inline:{{ {{{ALICE} = ok}}, {{{BOB} = ok}}, {{{SENDER} = ok}} }}"),
-        ),
-        ("virtual_transport", format!("lmtp:unix:{}", lmtp.display())),
-    ])
-}
-
-fn settings<const N: usize>(pairs: [(&str, String); N]) -> BTreeMap<String, String> {
-    BTreeMap::from(pairs.map(|(name, value)| (name.to_owned(), value)))
 }

@@ -112,23 +112,27 @@ impl Daemon {
         }
     }
 
-    /// Asks the server to end and waits until it and all processes of its group are gone.
+    /// Asks the server to end and waits until it and all processes of its group are gone;
+    /// kills them when they do not go.
     pub(super) fn stop(mut self, guard: &Guard) {
         if let Some(group) = self.pid() {
             let _ended_already = kill_process(group, Signal::TERM);
-            self.await_end(group);
+            match self.await_end(group) {
+                true => guard.forget(group),
+                false => self.kill(guard),
+            }
         }
-        self.kill(guard);
     }
 
     /// Ends the server and all processes of its group at once.
     pub(super) fn kill(mut self, guard: &Guard) {
-        let Some(group) = self.pid() else { return };
-        // Before its `setsid` a server is in our group and its own does not exist.
-        let _ended_already = kill_process_group(group, Signal::KILL);
-        let _ended_already = self.child.kill();
-        self.await_end(group);
-        let _guard_gone = guard.tell("stopped", Some(group));
+        if let Some(group) = self.pid() {
+            // Before its `setsid` a server is in our group, and its own does not exist.
+            let _ended_already = kill_process_group(group, Signal::KILL);
+            let _ended_already = self.child.kill();
+            self.await_end(group);
+            guard.forget(group);
+        }
     }
 
     /// Whether the server itself has ended.
@@ -137,9 +141,10 @@ impl Daemon {
         !matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Collects the server, then its children: they became ours when it ended.
-    fn await_end(&mut self, group: Pid) {
-        let _gone = wait_until(STOP_LIMIT, || {
+    /// Collects the server, then its children: they became ours when it ended. False when
+    /// some are still there after a while.
+    fn await_end(&mut self, group: Pid) -> bool {
+        let gone = wait_until(STOP_LIMIT, || {
             if matches!(self.child.try_wait(), Ok(None)) {
                 return None;
             }
@@ -151,6 +156,7 @@ impl Daemon {
                 }
             }
         });
+        gone.is_some()
     }
 
     fn pid(&self) -> Option<Pid> {
@@ -209,6 +215,10 @@ impl Guard {
             Some(input) => writeln!(input, "{verb} {group}"),
             None => Ok(()),
         }
+    }
+
+    fn forget(&self, group: Pid) {
+        let _guard_gone = self.tell("stopped", Some(group));
     }
 
     /// Ends the guard's input, as the death of the test process does.

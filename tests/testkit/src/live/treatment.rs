@@ -5,7 +5,8 @@
 use std::io;
 
 use super::ca::Certificate;
-use super::{Node, Platform, settings};
+use super::node::settings;
+use super::{Node, Platform};
 
 /// Where in the SMTP dialogue a node refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -106,6 +106,28 @@ async fn refused_login_tells_the_code_and_never_the_password() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_password_sent_back_as_a_response_code_is_no_code() {
+    let (peer, mut session) = greeted(
+        "C: P1 CAPABILITY
+         S: * CAPABILITY IMAP4rev1
+         S: P1 OK done
+         C: P2 LOGIN alice hunter2
+         S: P2 NO [hunter2] no",
+    )
+    .await;
+    let error = session
+        .login("alice", "hunter2")
+        .await
+        .expect_err("a refusal");
+    assert!(
+        !format!("{error:?}").to_lowercase().contains("hunter2"),
+        "{error:?}"
+    );
+    drop(session);
+    peer.done().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn disabled_login_sends_no_password() {
     let (peer, mut session) = greeted(
         "C: P1 CAPABILITY

@@ -1,8 +1,10 @@
 //! The session against scripted servers, in memory and in virtual time.
 
+mod folders;
 mod hostile;
 mod idle;
 mod login;
 mod peer;
 mod reading;
+mod removing;
 mod starttls;

@@ -1,9 +1,20 @@
 //! The only way to the network: names and connections. One attempt is one outcome; nothing is retried on the quiet.
 
+mod answer;
+mod connect;
+mod exchange;
+mod failure;
+mod system;
+
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::time::Duration;
+
+pub use connect::NoRoute;
+pub use failure::{answer_failure, ask_failure, connect_failure};
+pub(crate) use failure::{server_words, system_words, visible};
+pub use system::SystemNet;
 
 use crate::dialogue::stream::BoxStream;
 
@@ -27,6 +38,13 @@ pub trait Net: Send + Sync + std::fmt::Debug {
         server: Option<SocketAddr>,
         question: Question,
     ) -> BoxFuture<'_, Result<Answer, AskError>>;
+
+    /// Whether the system knows a way to this address at all. Sends nothing. It tells "this probe has no IPv6"
+    /// from "that address does not answer".
+    fn has_route(&self, to: IpAddr) -> bool {
+        let _ = to;
+        true
+    }
 }
 
 /// One DNS question.
@@ -38,6 +56,34 @@ pub struct Question {
     pub record_type: String,
     /// How long to wait in all, retries over UDP and the change to TCP included.
     pub within: Duration,
+    /// Whether the server shall look further for us (RD): yes for a resolver, no for an authoritative server.
+    pub recursive: bool,
+}
+
+impl Question {
+    /// A question for a resolver.
+    #[must_use]
+    pub fn new(name: impl Into<String>, record_type: impl Into<String>, within: Duration) -> Self {
+        Self {
+            name: name.into(),
+            record_type: record_type.into(),
+            within,
+            recursive: true,
+        }
+    }
+
+    /// The same question for an authoritative server.
+    #[must_use]
+    pub fn without_recursion(mut self) -> Self {
+        self.recursive = false;
+        self
+    }
+}
+
+impl std::fmt::Display for Question {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.name, self.record_type)
+    }
 }
 
 /// A DNS server's answer.
@@ -131,7 +177,4 @@ pub enum AskError {
     /// The name or the type cannot be asked for.
     #[error("{0}")]
     BadQuestion(String),
-}
-pub fn connect_failure(_: &std::io::Error, _: SocketAddr) -> crate::outcome::Failure {
-    crate::outcome::Failure::new(crate::reason::Reason::ConnectRefused, "")
 }

@@ -1,0 +1,327 @@
+//! DNS messages (RFC 1035): questions to bytes, bytes to answers. The codec is hickory's; the limits are ours.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::str::FromStr as _;
+
+use hickory_resolver::proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
+use hickory_resolver::proto::rr::rdata::SOA;
+use hickory_resolver::proto::rr::{DNSClass, Name, RData, RecordType};
+
+use crate::net::{Question, Record, RecordData};
+
+/// What fits through every network without fragments, as DNS flag day 2020 settled.
+pub(super) const PAYLOAD: u16 = 1232;
+/// More records than this are nobody's mail set-up.
+const MOST_RECORDS: u16 = 1000;
+
+/// A question that can be sent, and by which its answer is known.
+#[derive(Debug)]
+pub(super) struct Asked {
+    id: u16,
+    name: Name,
+    record_type: RecordType,
+    recursive: bool,
+}
+
+/// What one datagram or one TCP message was.
+#[derive(Debug)]
+pub(super) enum Received {
+    /// The answer.
+    Answer(Reply),
+    /// It was cut (TC): ask over TCP.
+    Truncated,
+    /// It belongs to another question, or to nobody.
+    Stray,
+    /// It claims to be the answer and cannot be read.
+    Broken(String),
+}
+
+/// The parts of an answer that do not depend on who sent it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Reply {
+    pub(super) rcode: String,
+    pub(super) authoritative: bool,
+    pub(super) records: Vec<Record>,
+}
+
+impl Asked {
+    /// Checks the name and the type and draws a random id.
+    ///
+    /// # Errors
+    /// A sentence that says what cannot be asked.
+    pub(super) fn new(question: &Question) -> Result<Self, String> {
+        Ok(Self {
+            id: rand::random(),
+            name: name_of(&question.name)?,
+            record_type: record_type_of(&question.record_type)
+                .ok_or_else(|| format!("`{}` is no record type", question.record_type))?,
+            recursive: question.recursive,
+        })
+    }
+
+    /// The query message.
+    ///
+    /// # Errors
+    /// When the codec refuses, which the checks of [`Asked::new`] should have ruled out.
+    pub(super) fn message(&self) -> Result<Vec<u8>, String> {
+        let mut message = Message::new(self.id, MessageType::Query, OpCode::Query);
+        message.metadata.recursion_desired = self.recursive;
+        message.add_query(Query::query(self.name.clone(), self.record_type));
+        let mut edns = Edns::new();
+        edns.set_version(0).set_max_payload(PAYLOAD);
+        message.set_edns(edns);
+        message.to_vec().map_err(|error| error.to_string())
+    }
+
+    /// Reads what came back.
+    pub(super) fn read(&self, bytes: &[u8]) -> Received {
+        // The counters are looked at before the codec believes them.
+        let Some(
+            &[
+                id_high,
+                id_low,
+                flags,
+                _,
+                asked_high,
+                asked_low,
+                count_high,
+                count_low,
+            ],
+        ) = bytes.first_chunk()
+        else {
+            return Received::Stray;
+        };
+        let is_response = flags & 0x80 != 0;
+        let is_truncated = flags & 0x02 != 0;
+        if u16::from_be_bytes([id_high, id_low]) != self.id
+            || !is_response
+            || u16::from_be_bytes([asked_high, asked_low]) > 1
+        {
+            return Received::Stray;
+        }
+        if u16::from_be_bytes([count_high, count_low]) > MOST_RECORDS {
+            return Received::Broken(format!("more than {MOST_RECORDS} records"));
+        }
+        match Message::from_vec(bytes) {
+            Ok(message) if !self.is_asked_by(&message) => Received::Stray,
+            // A cut message may end in the middle of a record.
+            _ if is_truncated => Received::Truncated,
+            Ok(message) => Received::Answer(Reply {
+                rcode: rcode_name(message.metadata.response_code),
+                authoritative: message.metadata.authoritative,
+                records: message
+                    .answers
+                    .iter()
+                    .filter(|record| record.dns_class == DNSClass::IN)
+                    .map(record)
+                    .collect(),
+            }),
+            Err(error) => Received::Broken(error.to_string()),
+        }
+    }
+
+    fn is_asked_by(&self, message: &Message) -> bool {
+        match message.queries.as_slice() {
+            [query] => {
+                query.name().eq_ignore_root(&self.name)
+                    && query.query_type() == self.record_type
+                    && query.query_class() == DNSClass::IN
+            }
+            // Some servers leave the question out when they refuse it.
+            [] => message.metadata.response_code != ResponseCode::NoError,
+            _ => false,
+        }
+    }
+}
+
+/// Whether `text` names a record type: a mnemonic, or `TYPE123` (RFC 3597 §5).
+#[must_use]
+pub(crate) fn is_record_type(text: &str) -> bool {
+    record_type_of(text).is_some()
+}
+
+fn record_type_of(text: &str) -> Option<RecordType> {
+    if let Some(number) = text.strip_prefix("TYPE") {
+        let number: u16 = number.parse().ok()?;
+        return (number != 0).then(|| RecordType::from(number));
+    }
+    // Zone transfers and pseudo-types are no questions for records.
+    let known = RecordType::from_str(text).ok()?;
+    let askable = !matches!(
+        known,
+        RecordType::AXFR | RecordType::IXFR | RecordType::OPT | RecordType::TSIG
+    );
+    askable.then_some(known)
+}
+
+/// The name as labels of any printable bytes: `_25._tcp` and `0/25` are names, too.
+fn name_of(text: &str) -> Result<Name, String> {
+    let wrong = |why: &str| format!("`{}` is no domain name: {why}", text.escape_debug());
+    let bare = text.strip_suffix('.').unwrap_or(text);
+    if bare.is_empty() {
+        return if text == "." {
+            Ok(Name::root())
+        } else {
+            Err("an empty text is no domain name".to_owned())
+        };
+    }
+    if bare.len() > 253 {
+        return Err("a domain name has at most 253 characters".to_owned());
+    }
+    if !bare
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && byte != b'\\')
+    {
+        return Err(wrong(
+            "it holds something other than visible ASCII characters",
+        ));
+    }
+    if bare
+        .split('.')
+        .any(|label| label.is_empty() || label.len() > 63)
+    {
+        return Err(wrong("each part between dots has 1 to 63 characters"));
+    }
+    Name::from_labels(bare.split('.').map(str::as_bytes)).map_err(|error| wrong(&error.to_string()))
+}
+
+fn record(record: &hickory_resolver::proto::rr::Record) -> Record {
+    let data = match &record.data {
+        RData::A(address) => RecordData::Address(IpAddr::V4(address.0)),
+        RData::AAAA(address) => RecordData::Address(IpAddr::V6(address.0)),
+        RData::MX(mx) => RecordData::Mx {
+            preference: mx.preference,
+            host: name_text(&mx.exchange),
+        },
+        RData::CNAME(name) => RecordData::Name(name_text(name)),
+        RData::NS(name) => RecordData::Name(name_text(name)),
+        RData::PTR(name) => RecordData::Name(name_text(name)),
+        RData::TXT(txt) => RecordData::Text(text(&txt.txt_data.concat())),
+        other => RecordData::Other(presentation(other)),
+    };
+    Record {
+        name: name_text(&record.name),
+        record_type: type_name(record.record_type()),
+        ttl: record.ttl,
+        data,
+    }
+}
+
+fn presentation(data: &RData) -> String {
+    match data {
+        RData::SOA(SOA {
+            mname,
+            rname,
+            serial,
+            refresh,
+            retry,
+            expire,
+            minimum,
+            ..
+        }) => format!(
+            "{} {} {serial} {refresh} {retry} {expire} {minimum}",
+            name_text(mname),
+            name_text(rname)
+        ),
+        RData::SRV(srv) => format!(
+            "{} {} {} {}",
+            srv.priority,
+            srv.weight,
+            srv.port,
+            name_text(&srv.target)
+        ),
+        RData::Unknown { rdata, .. } => generic(&rdata.anything),
+        RData::NULL(null) => generic(&null.anything),
+        // `to_string` would panic on a type without a presentation form.
+        other => {
+            let mut shown = String::new();
+            let _ = write!(shown, "{other}");
+            text(shown.as_bytes())
+        }
+    }
+}
+
+/// `\# 4 0a000001` (RFC 3597 §5).
+fn generic(bytes: &[u8]) -> String {
+    let mut shown = format!("\\# {}", bytes.len());
+    if !bytes.is_empty() {
+        shown.push(' ');
+    }
+    for byte in bytes {
+        let _ = write!(shown, "{byte:02x}");
+    }
+    shown
+}
+
+/// Lower-case without the trailing dot; `.` for the root. Bytes that are not visible are `\DDD` (RFC 1035 §5.1).
+fn name_text(name: &Name) -> String {
+    let mut shown = String::new();
+    for label in name.iter() {
+        if !shown.is_empty() {
+            shown.push('.');
+        }
+        for &byte in label {
+            match byte {
+                b'.' | b'\\' => {
+                    shown.push('\\');
+                    shown.push(char::from(byte));
+                }
+                b'!'..=b'~' => shown.push(char::from(byte.to_ascii_lowercase())),
+                _ => {
+                    let _ = write!(shown, "\\{byte:03}");
+                }
+            }
+        }
+    }
+    if shown.is_empty() {
+        shown.push('.');
+    }
+    shown
+}
+
+/// The bytes as text when they are UTF-8, else with every other byte as `\DDD`; control characters always so.
+fn text(bytes: &[u8]) -> String {
+    let mut shown = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            if character.is_ascii_control() {
+                let _ = write!(shown, "\\{:03}", u32::from(character));
+            } else {
+                shown.push(character);
+            }
+        }
+        for byte in chunk.invalid() {
+            let _ = write!(shown, "\\{byte:03}");
+        }
+    }
+    shown
+}
+
+fn type_name(record_type: RecordType) -> String {
+    match record_type {
+        RecordType::Unknown(number) => format!("TYPE{number}"),
+        known => known.to_string(),
+    }
+}
+
+/// The mnemonic of the IANA registry.
+fn rcode_name(code: ResponseCode) -> String {
+    let name = match code {
+        ResponseCode::NoError => "NOERROR",
+        ResponseCode::FormErr => "FORMERR",
+        ResponseCode::ServFail => "SERVFAIL",
+        ResponseCode::NXDomain => "NXDOMAIN",
+        ResponseCode::NotImp => "NOTIMP",
+        ResponseCode::Refused => "REFUSED",
+        ResponseCode::YXDomain => "YXDOMAIN",
+        ResponseCode::YXRRSet => "YXRRSET",
+        ResponseCode::NXRRSet => "NXRRSET",
+        ResponseCode::NotAuth => "NOTAUTH",
+        ResponseCode::NotZone => "NOTZONE",
+        // 16 has two names; without TSIG it can only be this one.
+        ResponseCode::BADVERS | ResponseCode::BADSIG => "BADVERS",
+        other => return format!("RCODE{}", u16::from(other)),
+    };
+    name.to_owned()
+}

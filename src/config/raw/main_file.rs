@@ -1,0 +1,203 @@
+//! The main file.
+
+use std::path::PathBuf;
+
+use postrider_probes::kinds::deliver::TrustSettings;
+use postrider_probes::setting::{Period, Spanned};
+use serde::Deserialize;
+
+use super::Named;
+
+/// The main file of Postrider: what all scenarios share.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "MainFile", title = "Postrider: the main file")]
+pub(crate) struct RawMain {
+    /// Version of this language.
+    #[schemars(required, range(min = 1, max = 1), example = 1)]
+    pub(crate) version: Option<Spanned<u32>>,
+    /// The name of the place that the probes look from; reports show it.
+    #[schemars(example = &"fra-1")]
+    pub(crate) vantage: Option<Spanned<String>>,
+    /// Scenario files, by patterns relative to this file.
+    #[serde(default)]
+    #[schemars(example = ["scenarios/*.yaml"])]
+    pub(crate) include: Vec<Spanned<String>>,
+    /// What the operator believes about the platform; DNS is compared with it, and targets are named by it.
+    #[schemars(example = example("{domains: [example.net]}"))]
+    pub(crate) platform: Option<RawPlatform>,
+    /// The resolver to ask, as an address or `ADDRESS:PORT`; the system's by default.
+    #[schemars(example = &"127.0.0.1:5353")]
+    pub(crate) resolver: Option<Spanned<String>>,
+    /// Foreign senders, by name.
+    #[serde(default)]
+    #[schemars(example = example("{outside: {address: probe@outside.example.org, helo: fra-1.outside.example.org}}"))]
+    pub(crate) senders: Named<RawSender>,
+    /// Mailboxes that test mail is sent to and looked for in, by name.
+    #[serde(default)]
+    #[schemars(example = example("{alice: {address: alice.probe@example.net}}"))]
+    pub(crate) mailboxes: Named<RawMailbox>,
+    /// A mail that nobody has seen for so long, and that a look into the mailbox does not show, is lost; 5d by default.
+    #[schemars(example = &"5d")]
+    pub(crate) lost_after: Option<Spanned<Period>>,
+}
+
+/// What the operator believes about the platform.
+#[derive(Debug, Clone, Default, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Platform")]
+pub(crate) struct RawPlatform {
+    /// Mail domains of the platform.
+    #[serde(default)]
+    #[schemars(example = ["example.net"])]
+    pub(crate) domains: Vec<Spanned<String>>,
+    /// Filter nodes, by name.
+    #[serde(default)]
+    #[schemars(example = example("{filter1: {primary: [192.0.2.10], fallback: [198.51.100.10]}}"))]
+    pub(crate) nodes: Named<RawNode>,
+    /// When the platform is updated.
+    #[schemars(example = example("{cron: '30 12 * * TUE', timezone: Europe/Amsterdam, lasts: 2h}"))]
+    pub(crate) update_window: Option<RawWindow>,
+    /// SMTP port of the MX hosts; 25 by default. Another one only makes sense in a laboratory.
+    #[schemars(example = 2525, range(min = 1))]
+    pub(crate) smtp_port: Option<Spanned<u16>>,
+    /// What is trusted of the MX hosts; the system's authorities by default.
+    #[schemars(example = example("{ca_file: lab-ca.pem}"))]
+    pub(crate) trust: Option<Spanned<TrustSettings>>,
+    /// Local address of outgoing connections.
+    #[schemars(example = &"192.0.2.200")]
+    pub(crate) source_address: Option<Spanned<String>>,
+}
+
+/// One filter node.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Node")]
+pub(crate) struct RawNode {
+    /// Its server name: PTR, banner and EHLO name.
+    #[schemars(example = &"filter1.cluster.example")]
+    pub(crate) name: Option<Spanned<String>>,
+    /// Addresses that serve the lowest MX preference.
+    #[serde(default)]
+    #[schemars(example = ["192.0.2.10", "2001:db8::10"])]
+    pub(crate) primary: Vec<Spanned<String>>,
+    /// Addresses that serve the other preferences.
+    #[serde(default)]
+    #[schemars(example = ["198.51.100.10"])]
+    pub(crate) fallback: Vec<Spanned<String>>,
+    /// Data centre.
+    #[schemars(example = &"ams")]
+    pub(crate) site: Option<Spanned<String>>,
+}
+
+/// When the platform is updated.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "UpdateWindow")]
+pub(crate) struct RawWindow {
+    /// Its beginning: minute, hour, day of the month, month, day of the week.
+    #[schemars(example = &"30 12 * * TUE")]
+    pub(crate) cron: Spanned<String>,
+    /// The time zone of `cron`, by its IANA name.
+    #[schemars(example = &"Europe/Amsterdam")]
+    pub(crate) timezone: Spanned<String>,
+    /// Its length.
+    #[schemars(example = &"2h")]
+    pub(crate) lasts: Spanned<Period>,
+}
+
+/// A foreign sender.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Sender")]
+pub(crate) struct RawSender {
+    /// Envelope sender and `From`.
+    #[schemars(example = &"probe@outside.example.org")]
+    pub(crate) address: Spanned<String>,
+    /// What EHLO says: the host's own name.
+    #[schemars(example = &"fra-1.outside.example.org")]
+    pub(crate) helo: Spanned<String>,
+    /// Whom to ask about the test mail, an address or a URL; stands in every body. The sender's address by default.
+    #[schemars(example = &"postmaster@outside.example.org")]
+    pub(crate) contact: Option<Spanned<String>>,
+    /// Signs the mail (RFC 6376).
+    #[schemars(example = example("{selector: probe1, key_file: /run/secrets/dkim_outside}"))]
+    pub(crate) dkim: Option<RawDkim>,
+}
+
+/// A DKIM key.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Dkim")]
+pub(crate) struct RawDkim {
+    /// The selector (`s=`).
+    #[schemars(example = &"probe1")]
+    pub(crate) selector: Spanned<String>,
+    /// The signing domain (`d=`); the sender's by default.
+    #[schemars(example = &"outside.example.org")]
+    pub(crate) domain: Option<Spanned<String>>,
+    /// The private key in PEM, relative to this file: RSA in PKCS#1 or PKCS#8, or Ed25519 in PKCS#8.
+    #[schemars(example = &"/run/secrets/dkim_outside")]
+    pub(crate) key_file: Spanned<PathBuf>,
+}
+
+/// A mailbox that test mail is sent to and looked for in.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Mailbox")]
+pub(crate) struct RawMailbox {
+    /// Its address.
+    #[schemars(example = &"alice.probe@example.net")]
+    pub(crate) address: Spanned<String>,
+    /// Where it is read.
+    #[schemars(example = example("{server: imap.example.net, port: 993, tls: implicit}"))]
+    pub(crate) imap: Option<Spanned<RawImap>>,
+    /// The login name; the address by default.
+    #[schemars(example = &"alice.probe@example.net")]
+    pub(crate) username: Option<Spanned<String>>,
+    /// The file that the password is read from at each login, relative to this file.
+    #[schemars(example = &"/run/secrets/alice_password")]
+    pub(crate) password_file: Option<Spanned<PathBuf>>,
+    /// The environment variable that holds the password.
+    #[schemars(example = &"ALICE_PASSWORD")]
+    pub(crate) password_env: Option<Spanned<String>>,
+}
+
+/// Where IMAP is spoken.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Imap")]
+pub(crate) struct RawImap {
+    /// Host name or address.
+    #[schemars(example = &"imap.example.net")]
+    pub(crate) server: Spanned<String>,
+    /// TCP port; 993 for `tls: implicit` and 143 else.
+    #[schemars(example = 993, range(min = 1))]
+    pub(crate) port: Option<Spanned<u16>>,
+    /// How the connection is protected; `implicit` by default.
+    #[serde(default)]
+    #[schemars(example = &"implicit")]
+    pub(crate) tls: RawTls,
+    /// What is trusted; the system's authorities by default.
+    #[schemars(example = example("{ca_file: lab-ca.pem}"))]
+    pub(crate) trust: Option<Spanned<TrustSettings>>,
+}
+
+/// How a client connection is protected (RFC 8314).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "ClientTls")]
+pub(crate) enum RawTls {
+    /// TLS from the first byte.
+    #[default]
+    Implicit,
+    /// STARTTLS, required.
+    Starttls,
+    /// None: the password goes in the clear. Only for a laboratory.
+    None,
+}
+
+/// An example as a value, written in the flow style of YAML; it is only ever printed.
+fn example(text: &'static str) -> serde_json::Value {
+    super::super::example_value(text)
+}

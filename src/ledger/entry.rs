@@ -1,0 +1,303 @@
+//! The account of one mail. Facts are joined, never overwritten: any order and any repetition of the same facts ends
+//! in the same entry, so a crash, a retry or a replay can do no harm.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use postrider_probes::post::{Attempt, EntryState};
+
+use super::fact::{CopyKey, Fact, Latency, Planned, Sighting};
+
+/// Copies of one mail that are told apart. A mail loop makes thousands; which of them are kept does not depend on
+/// the order in which they were seen.
+const COPIES_LIMIT: usize = 1000;
+
+/// Everything known of one mail.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Entry {
+    planned: Option<(Timestamp, Box<Planned>)>,
+    attempt: Option<(Timestamp, Attempt)>,
+    copies: BTreeMap<CopyKey, SeenCopy>,
+    removed: BTreeSet<CopyKey>,
+    overdue: Option<Timestamp>,
+    lost: Option<(Timestamp, Timestamp)>,
+    unverifiable: Option<Timestamp>,
+}
+
+/// What is known of one copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenCopy {
+    /// When it was first seen.
+    pub seen_at: Timestamp,
+    /// It lies in the junk folder.
+    pub junk: bool,
+    /// How long it took.
+    pub latency: Option<Latency>,
+    /// The server's INTERNALDATE.
+    pub internal_date: Option<Timestamp>,
+}
+
+impl Entry {
+    /// Adds a fact. Adding it again changes nothing.
+    pub fn learn(&mut self, at: Timestamp, fact: &Fact) {
+        match fact {
+            Fact::Planned(planned) => self.learn_planned(at, planned),
+            Fact::Attempted(attempt) => self.learn_attempt(at, attempt),
+            Fact::Sighted(sighting) => self.learn_sighting(at, sighting),
+            Fact::Overdue => self.overdue = earliest(self.overdue, at),
+            Fact::Lost { looked_at } => self.lost = earliest(self.lost, (at, *looked_at)),
+            Fact::Unverifiable => self.unverifiable = earliest(self.unverifiable, at),
+            Fact::Removed(copy) => {
+                self.removed.insert(copy.clone());
+                if self.removed.len() > COPIES_LIMIT {
+                    self.removed.pop_last();
+                }
+            }
+        }
+    }
+
+    /// Where it stands, by precedence: what was seen beats what was concluded, that beats what was said.
+    #[must_use]
+    pub fn state(&self) -> EntryState {
+        if let Some(seen) = self.seen() {
+            return seen;
+        }
+        match self.attempt.as_ref().map(|(_, attempt)| attempt) {
+            None => EntryState::Planned,
+            Some(Attempt::NotSent { .. }) => EntryState::NotSent,
+            Some(Attempt::Refused { .. }) => EntryState::Refused,
+            Some(Attempt::Deferred { .. }) => EntryState::Deferred,
+            // Absence proves nothing of a mail that perhaps was never accepted.
+            Some(Attempt::Uncertain { .. }) => EntryState::Uncertain,
+            Some(Attempt::Accepted { .. }) if self.lost.is_some() => EntryState::Lost,
+            Some(Attempt::Accepted { .. }) if self.unverifiable.is_some() => {
+                EntryState::Unverifiable
+            }
+            Some(Attempt::Accepted { .. }) if self.overdue.is_some() => EntryState::Overdue,
+            Some(Attempt::Accepted { .. }) => EntryState::Accepted,
+        }
+    }
+
+    /// Whether something can still happen that the ledger has to wait for or see to: an outcome, an arrival, the
+    /// removal of a copy. What is not open is known only to the store; should its mail turn up, it is read back.
+    #[must_use]
+    pub fn open(&self) -> bool {
+        if !self.copies.is_empty() {
+            return self.to_remove().next().is_some() || self.seen().is_none() && self.may_arrive();
+        }
+        self.may_arrive()
+    }
+
+    /// The copies that are still in their mailboxes, as far as we know. Those of an older UIDVALIDITY are gone or
+    /// have another name now (RFC 9051 §2.3.1.1).
+    pub fn to_remove(&self) -> impl Iterator<Item = &CopyKey> {
+        let mut folder = None;
+        // Backwards: the newest numbering of a folder comes first.
+        self.copies.keys().rev().filter(move |copy| {
+            let CopyKey { mailbox, message } = copy;
+            let this = (mailbox, &message.folder);
+            if folder.is_none_or(|(known, _)| known != this) {
+                folder = Some((this, message.uid_validity));
+            }
+            folder == Some((this, message.uid_validity)) && !self.removed.contains(*copy)
+        })
+    }
+
+    /// How many copies were seen. When a folder was numbered anew its copies are seen again; they count once.
+    #[must_use]
+    pub fn copies(&self) -> usize {
+        let mut by_numbering: BTreeMap<(&str, &str), BTreeMap<u32, usize>> = BTreeMap::new();
+        for CopyKey { mailbox, message } in self.copies.keys() {
+            *by_numbering
+                .entry((mailbox, &message.folder))
+                .or_default()
+                .entry(message.uid_validity)
+                .or_default() += 1;
+        }
+        by_numbering
+            .values()
+            .filter_map(|numberings| numberings.values().max())
+            .sum()
+    }
+
+    /// What was planned, and when.
+    #[must_use]
+    pub fn planned(&self) -> Option<(Timestamp, &Planned)> {
+        self.planned
+            .as_ref()
+            .map(|(at, planned)| (*at, planned.as_ref()))
+    }
+
+    /// What became of the attempt, and when.
+    #[must_use]
+    pub fn attempt(&self) -> Option<(Timestamp, &Attempt)> {
+        self.attempt.as_ref().map(|(at, attempt)| (*at, attempt))
+    }
+
+    /// Every copy seen.
+    pub fn seen_copies(&self) -> impl Iterator<Item = (&CopyKey, &SeenCopy)> {
+        self.copies.iter()
+    }
+
+    /// Whether a copy was seen before.
+    #[must_use]
+    pub fn knows(&self, copy: &CopyKey) -> bool {
+        self.copies.contains_key(copy)
+    }
+
+    /// When a copy was first seen.
+    #[must_use]
+    pub fn first_seen(&self) -> Option<Timestamp> {
+        self.copies.values().map(|copy| copy.seen_at).min()
+    }
+
+    /// The best-known time from the final reply to the first copy where it belongs, or, when there is none, anywhere.
+    #[must_use]
+    pub fn latency(&self) -> Option<Latency> {
+        self.copies
+            .iter()
+            .filter_map(|(key, copy)| Some((!self.in_place(key, copy), copy.latency?)))
+            .min()
+            .map(|(_, latency)| latency)
+    }
+
+    /// When it became overdue.
+    #[must_use]
+    pub fn overdue(&self) -> Option<Timestamp> {
+        self.overdue
+    }
+
+    /// When it was given up as lost. The time stays when the mail turns up after all.
+    #[must_use]
+    pub fn lost(&self) -> Option<Timestamp> {
+        self.lost.map(|(at, _)| at)
+    }
+
+    /// When we gave up looking without having been able to.
+    #[must_use]
+    pub fn unverifiable(&self) -> Option<Timestamp> {
+        self.unverifiable
+    }
+
+    /// How long after the final reply it is due, for a mail that somebody looks for.
+    #[must_use]
+    pub fn within(&self) -> Option<Duration> {
+        let (_, planned) = self.planned()?;
+        planned.draft.mailbox.as_ref()?;
+        Some(planned.draft.within)
+    }
+
+    fn learn_planned(&mut self, at: Timestamp, planned: &Planned) {
+        // There is one plan for each id; should there be two, the choice must not depend on their order.
+        let key = |at: Timestamp, planned: &Planned| (at, format!("{planned:?}"));
+        match &self.planned {
+            Some((known_at, known)) if key(*known_at, known) <= key(at, planned) => {}
+            _ => self.planned = Some((at, Box::new(planned.clone()))),
+        }
+    }
+
+    fn learn_attempt(&mut self, at: Timestamp, attempt: &Attempt) {
+        let better = |at: Timestamp, attempt: &Attempt| {
+            (
+                std::cmp::Reverse(certainty(attempt)),
+                at,
+                format!("{attempt:?}"),
+            )
+        };
+        match &self.attempt {
+            Some((known_at, known)) if better(*known_at, known) <= better(at, attempt) => {}
+            _ => self.attempt = Some((at, attempt.clone())),
+        }
+    }
+
+    fn learn_sighting(&mut self, at: Timestamp, sighting: &Sighting) {
+        let copy = self
+            .copies
+            .entry(sighting.copy.clone())
+            .or_insert_with(|| SeenCopy {
+                seen_at: at,
+                junk: sighting.junk,
+                latency: sighting.latency,
+                internal_date: sighting.internal_date,
+            });
+        copy.seen_at = copy.seen_at.min(at);
+        copy.junk &= sighting.junk;
+        copy.latency = least(copy.latency, sighting.latency);
+        copy.internal_date = least(copy.internal_date, sighting.internal_date);
+        if self.copies.len() > COPIES_LIMIT {
+            self.copies.pop_last();
+        }
+    }
+
+    /// The state that the copies give by themselves.
+    fn seen(&self) -> Option<EntryState> {
+        if self
+            .copies
+            .iter()
+            .any(|(key, copy)| self.in_place(key, copy))
+        {
+            Some(EntryState::Delivered)
+        } else if self.copies.keys().any(|key| self.in_mailbox(key)) {
+            Some(EntryState::Junked)
+        } else {
+            None
+        }
+    }
+
+    /// In its mailbox, and not in the junk folder unless that is where it is expected.
+    fn in_place(&self, key: &CopyKey, copy: &SeenCopy) -> bool {
+        let expected_there = || {
+            self.planned
+                .as_ref()
+                .is_some_and(|(_, planned)| planned.draft.folder == key.message.folder)
+        };
+        self.in_mailbox(key) && (!copy.junk || expected_there())
+    }
+
+    /// Somebody else's mailbox is not where it belongs.
+    fn in_mailbox(&self, key: &CopyKey) -> bool {
+        self.planned
+            .as_ref()
+            .and_then(|(_, planned)| planned.draft.mailbox.as_ref())
+            .is_none_or(|expected| *expected == key.mailbox)
+    }
+
+    /// Whether its mail can be expected: it may have been sent, somebody looks for it, and it was not given up.
+    #[must_use]
+    pub fn may_arrive(&self) -> bool {
+        match &self.attempt {
+            None => true,
+            Some((_, Attempt::Accepted { .. } | Attempt::Uncertain { .. })) => {
+                self.within().is_some() && self.lost.is_none()
+            }
+            Some((
+                _,
+                Attempt::NotSent { .. } | Attempt::Refused { .. } | Attempt::Deferred { .. },
+            )) => false,
+        }
+    }
+}
+
+/// Which of two reports of an attempt is believed: a reply over silence, the last word over an earlier one.
+fn certainty(attempt: &Attempt) -> u8 {
+    match attempt {
+        Attempt::Uncertain { .. } => 0,
+        Attempt::NotSent { .. } => 1,
+        Attempt::Deferred { .. } => 2,
+        Attempt::Refused { .. } => 3,
+        Attempt::Accepted { .. } => 4,
+    }
+}
+
+fn earliest<T: Ord>(known: Option<T>, new: T) -> Option<T> {
+    least(known, Some(new))
+}
+
+/// The lesser of two; something is less than nothing.
+fn least<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}

@@ -1,0 +1,460 @@
+//! The pipeline's state, changed input by input. Nothing here waits: what must be written gathers in a batch, what
+//! must be told in a list, until the task has made the batch durable.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use postrider_probes::outcome::Failure;
+use postrider_probes::post::{Account, Attempt, EntryState};
+use postrider_wire::message::tag::{EntryId, Tag, TagKey};
+use tokio::time::Instant;
+
+use super::Told;
+use super::mailboxes::{Mailboxes, Stake};
+use super::seen::{Accepted, Seen, copy_of, latency_on_wall_clock};
+use crate::clock::Clock;
+use crate::ledger::Ledger;
+use crate::ledger::deadline::Deadlines;
+use crate::ledger::entry::Entry;
+use crate::ledger::fact::{CopyKey, Fact, Noted, Planned, Sighting};
+use crate::ledger::recognise::is_ours;
+use crate::mailbox::news::{Arrival, MessageKey, Position};
+use crate::result::RunHead;
+use crate::store::Batch;
+
+/// Copies of one mail whose details are kept for whoever waits; more are only counted.
+const DETAILED_COPIES: usize = 16;
+
+/// Everything that the pipeline holds in memory.
+#[derive(Debug)]
+pub(super) struct Books {
+    pub(super) ledger: Ledger,
+    pub(super) mailboxes: Mailboxes,
+    pub(super) unsaved: Batch,
+    /// Entries that `unsaved` or the watches changed, whose consequences are still to be drawn.
+    pub(super) touched: BTreeSet<EntryId>,
+    pub(super) told: Vec<Told>,
+    pub(super) runs: HashMap<String, OpenRun>,
+    deadlines: Deadlines,
+    live: HashMap<EntryId, Live>,
+    key: TagKey,
+    clock: Clock,
+    lost_after: Duration,
+}
+
+/// A run that has not ended.
+#[derive(Debug, Default)]
+pub(super) struct OpenRun {
+    pub(super) head: Option<RunHead>,
+    pub(super) entries: Vec<EntryId>,
+}
+
+/// What only this process knows of an entry in memory.
+#[derive(Debug, Default)]
+struct Live {
+    /// When the final reply was read, or the hope of one given up.
+    replied: Option<Instant>,
+    /// Nobody waits for it any more.
+    released: bool,
+    /// Whoever waits was told of a look since the final reply.
+    looked: bool,
+    seen: Vec<Seen>,
+}
+
+/// What is to be done about an entry's place in memory.
+#[derive(Debug)]
+pub(super) enum Standing {
+    /// It is still open.
+    Here {
+        /// How it stands.
+        account: Box<Account>,
+        /// Nobody waits for it any more.
+        released: bool,
+    },
+    /// Only the store knows it from now on.
+    Left,
+}
+
+impl Books {
+    pub(super) fn new(ledger: Ledger, key: TagKey, clock: Clock, lost_after: Duration) -> Self {
+        Self {
+            ledger,
+            mailboxes: Mailboxes::default(),
+            unsaved: Batch::default(),
+            touched: BTreeSet::new(),
+            told: Vec::new(),
+            runs: HashMap::new(),
+            deadlines: Deadlines::default(),
+            live: HashMap::new(),
+            key,
+            clock,
+            lost_after,
+        }
+    }
+
+    /// Whether an entry is in memory; if not, the store has to be asked.
+    pub(super) fn holds(&self, id: EntryId) -> bool {
+        self.ledger.entry(id).is_some()
+    }
+
+    /// Takes an entry from the store. Whoever waited for it has gone.
+    pub(super) fn take_back(&mut self, id: EntryId, entry: Entry) {
+        let waited = entry
+            .attempt()
+            .map(|(at, _)| Duration::try_from(self.clock.now().duration_since(at)));
+        // A clock that was set back must not make it wait longer than it should.
+        let waited = waited.and_then(Result::ok).unwrap_or_default();
+        let known_overdue = entry.overdue().is_some() || entry.unverifiable().is_some();
+        let within = entry.within().filter(|_| !known_overdue);
+        let waits = waits_for_arrival(&entry);
+        let live = Live {
+            released: true,
+            ..Live::default()
+        };
+        self.live.insert(id, live);
+        self.ledger.restore(id, entry);
+        self.touched.insert(id);
+        if waits {
+            let now = Instant::now();
+            let overdue_at = within.map(|within| later(now, within.saturating_sub(waited)));
+            let lost_at = later(now, self.lost_after.saturating_sub(waited));
+            self.deadlines.wait(id, overdue_at, lost_at);
+        }
+    }
+
+    /// An earlier process ended before it could say what became of these.
+    pub(super) fn settle_interrupted(&mut self) {
+        let interrupted: Vec<EntryId> = self
+            .ledger
+            .entries()
+            .filter(|(_, entry)| entry.attempt().is_none())
+            .map(|(id, _)| id)
+            .collect();
+        for id in interrupted {
+            self.give_up_outcome(id, "the program ended before the outcome was recorded");
+        }
+    }
+
+    /// A mail is about to be sent. False: there is one with that id already.
+    pub(super) fn plan(&mut self, planned: Planned) -> bool {
+        let id = planned.draft.id;
+        if self.holds(id) {
+            return false;
+        }
+        let run = self.runs.entry(planned.run.clone()).or_default();
+        run.entries.push(id);
+        self.live.insert(id, Live::default());
+        self.note(id, self.clock.now(), Fact::Planned(Box::new(planned)));
+        true
+    }
+
+    /// What became of it.
+    pub(super) fn record(&mut self, id: EntryId, attempt: Attempt, replied: Instant) {
+        let accepted = matches!(attempt, Attempt::Accepted { .. });
+        self.live.entry(id).or_default().replied = Some(replied);
+        self.note(id, self.clock.at(replied), Fact::Attempted(attempt));
+        if accepted {
+            self.measure_what_was_seen_before(id);
+        }
+        let waits = self
+            .ledger
+            .entry(id)
+            .filter(|entry| waits_for_arrival(entry));
+        let Some(entry) = waits else { return };
+        // Of a mail that perhaps never was accepted nobody can say that it is late.
+        let within = entry.within().filter(|_| accepted);
+        let overdue_at = within.map(|within| later(replied, within));
+        let lost_at = later(replied, self.lost_after);
+        self.deadlines.wait(id, overdue_at, lost_at);
+    }
+
+    /// Nobody waits for it any more.
+    pub(super) fn release(&mut self, id: EntryId) {
+        let Some(live) = self.live.get_mut(&id) else {
+            return;
+        };
+        live.released = true;
+        self.touched.insert(id);
+        let no_outcome = |entry: &Entry| entry.attempt().is_none();
+        if self.ledger.entry(id).is_some_and(no_outcome) {
+            self.give_up_outcome(id, "the check ended before the outcome was recorded");
+        }
+    }
+
+    /// A message with a tag that can be read became visible; its entry is in memory if there is one.
+    pub(super) fn arrived(&mut self, tag: &Tag, arrival: &Arrival) {
+        let id = tag.id;
+        let planned = self.ledger.entry(id).and_then(Entry::planned);
+        let ours = planned
+            .is_some_and(|(_, planned)| is_ours(tag, &arrival.header, &planned.draft, &self.key));
+        if !ours {
+            self.foreign(arrival);
+            return;
+        }
+        let copy = copy_of(arrival);
+        let Some(entry) = self.ledger.entry(id).filter(|entry| !entry.knows(&copy)) else {
+            return;
+        };
+        let replied_at = accepted_at(entry);
+        let live = self.live.entry(id).or_default();
+        let accepted = accepted(live, replied_at);
+        let seen = Seen::of(arrival);
+        let latency = match (accepted, replied_at) {
+            (Some(accepted), _) => Some(seen.latency(accepted)),
+            (None, Some(replied_at)) => Some(latency_on_wall_clock(replied_at, arrival.seen_at)),
+            (None, None) => None,
+        };
+        if !live.released && live.seen.len() < DETAILED_COPIES {
+            live.seen.push(seen);
+        }
+        let sighting = Sighting {
+            copy,
+            junk: arrival.junk,
+            latency,
+            internal_date: arrival.internal_date,
+        };
+        self.note(id, arrival.seen_at, Fact::Sighted(Box::new(sighting)));
+    }
+
+    /// A message with a tag that is not ours: quoted, forwarded, replayed, forged, or of another instance.
+    pub(super) fn foreign(&mut self, arrival: &Arrival) {
+        let MessageKey { folder, uid, .. } = &arrival.key;
+        tracing::debug!(
+            mailbox = arrival.mailbox,
+            folder,
+            uid,
+            "a tag that is not ours"
+        );
+        self.ledger.count_foreign();
+    }
+
+    /// A folder was looked at.
+    pub(super) fn looked(&mut self, mailbox: &str, folder: &str, began: Instant, at: Timestamp) {
+        for id in self.mailboxes.looked(mailbox, folder, began, at) {
+            self.touched.insert(id);
+        }
+    }
+
+    /// A folder cannot be read.
+    pub(super) fn blind(&mut self, mailbox: &str, folder: &str, failure: Failure) {
+        for id in self.mailboxes.blind(mailbox, folder, failure) {
+            self.touched.insert(id);
+        }
+    }
+
+    /// How far a folder was looked at.
+    pub(super) fn position(&mut self, position: Position) {
+        let Position {
+            mailbox, folder, ..
+        } = &position;
+        let stale = self
+            .mailboxes
+            .numbered(mailbox, folder, position.uid_validity);
+        self.removed(mailbox, stale);
+        let same = |known: &Position| known.mailbox == *mailbox && known.folder == *folder;
+        self.unsaved.positions.retain(|known| !same(known));
+        self.unsaved.positions.push(position);
+    }
+
+    /// Own messages were removed.
+    pub(super) fn removed(&mut self, mailbox: &str, messages: Vec<MessageKey>) {
+        for message in messages {
+            let Some(id) = self.mailboxes.removed(mailbox, &message) else {
+                continue;
+            };
+            let mailbox = mailbox.to_owned();
+            let copy = CopyKey { mailbox, message };
+            self.note(id, self.clock.now(), Fact::Removed(copy));
+        }
+    }
+
+    /// When a deadline passes next.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines.next()
+    }
+
+    /// Draws the conclusions that are due.
+    pub(super) fn pass_deadlines(&mut self) {
+        let (ledger, mailboxes) = (&self.ledger, &self.mailboxes);
+        let due = self.deadlines.due(Instant::now(), |id, since| {
+            let (_, planned) = ledger.entry(id)?.planned()?;
+            let mailbox = planned.draft.mailbox.as_ref()?;
+            mailboxes.looked_since(mailbox, &planned.draft.folder, since)
+        });
+        for (id, fact) in due {
+            self.note(id, self.clock.now(), fact);
+        }
+    }
+
+    /// Takes back what was planned and did not become durable.
+    pub(super) fn retract(&mut self, id: EntryId) {
+        self.unsaved.facts.retain(|noted| noted.entry != id);
+        self.ledger.retract(id);
+        self.forget(id);
+    }
+
+    /// Draws the consequences for an entry: what its mailbox is watched for, what its account says. Copies are
+    /// removed and entries leave memory only when what is known of them is durable.
+    pub(super) fn stand(&mut self, id: EntryId, durable: bool) -> Option<Standing> {
+        let entry = self.ledger.entry(id)?;
+        let live = self.live.get_mut(&id)?;
+        if !waits_for_arrival(entry) {
+            self.deadlines.settle(id);
+        }
+        if live.released && durable && !entry.open() {
+            self.ledger.release(id);
+            self.forget(id);
+            return Some(Standing::Left);
+        }
+        if live.released && durable {
+            for copy in entry.to_remove() {
+                self.mailboxes.remove(id, copy);
+            }
+        }
+        let draft = entry.planned().map(|(_, planned)| &planned.draft);
+        let place = draft.and_then(|draft| Some((draft.mailbox.clone()?, draft.folder.clone())));
+        let looked = place
+            .as_ref()
+            .zip(live.replied)
+            .is_some_and(|(place, replied)| {
+                self.mailboxes
+                    .looked_since(&place.0, &place.1, replied)
+                    .is_some()
+            });
+        live.looked |= looked;
+        let account = Account {
+            state: entry.state(),
+            arrivals: live.arrivals(accepted_at(entry)),
+            blind: place
+                .as_ref()
+                .and_then(|(mailbox, folder)| self.mailboxes.blindness(mailbox, folder))
+                .cloned(),
+            looked: live.looked,
+        };
+        let released = live.released;
+        let awaited = !released && expects(entry);
+        let stake = place
+            .filter(|_| expects(entry))
+            .map(|(mailbox, folder)| Stake {
+                mailbox,
+                folder,
+                awaited,
+                replied: live.replied,
+                unlooked: awaited && !live.looked,
+            });
+        self.mailboxes.stake(id, stake);
+        Some(Standing::Here {
+            account: Box::new(account),
+            released,
+        })
+    }
+
+    /// Takes a fact into the account and into what is to be written.
+    fn note(&mut self, id: EntryId, at: Timestamp, what: Fact) {
+        let noted = Noted {
+            at,
+            entry: id,
+            what,
+        };
+        let change = self.ledger.apply(&noted);
+        if let (true, Some(before)) = (change.corrected, change.before) {
+            let after = change.after;
+            tracing::info!(entry = %id, before = before.name(), after = after.name(), "a mail that had been given up turned up");
+            self.told.push(Told::Corrected {
+                entry: id,
+                before,
+                after,
+            });
+        }
+        self.unsaved.facts.push(noted);
+        self.touched.insert(id);
+    }
+
+    fn give_up_outcome(&mut self, id: EntryId, why: &str) {
+        let attempt = Attempt::Uncertain {
+            why: why.to_owned(),
+        };
+        self.record(id, attempt, Instant::now());
+    }
+
+    /// Copies that were seen before the final reply was recorded can be timed now.
+    fn measure_what_was_seen_before(&mut self, id: EntryId) {
+        let Some(replied_at) = self.ledger.entry(id).and_then(accepted_at) else {
+            return;
+        };
+        let Some(live) = self.live.get(&id) else {
+            return;
+        };
+        let Some(accepted) = accepted(live, Some(replied_at)) else {
+            return;
+        };
+        let measured: Vec<(Timestamp, Sighting)> = live
+            .seen
+            .iter()
+            .filter_map(|seen| {
+                let copies = self.ledger.entry(id)?.seen_copies();
+                let (_, copy) = copies.into_iter().find(|(key, _)| **key == seen.copy)?;
+                let sighting = Sighting {
+                    copy: seen.copy.clone(),
+                    junk: seen.junk,
+                    latency: Some(seen.latency(accepted)),
+                    internal_date: copy.internal_date,
+                };
+                Some((copy.seen_at, sighting))
+            })
+            .collect();
+        for (seen_at, sighting) in measured {
+            self.note(id, seen_at, Fact::Sighted(Box::new(sighting)));
+        }
+    }
+
+    fn forget(&mut self, id: EntryId) {
+        self.live.remove(&id);
+        self.deadlines.settle(id);
+        self.mailboxes.stake(id, None);
+        self.touched.remove(&id);
+    }
+}
+
+impl Live {
+    fn arrivals(
+        &self,
+        replied_at: Option<Timestamp>,
+    ) -> Vec<postrider_probes::outcome::ArrivalFacts> {
+        let accepted = accepted(self, replied_at);
+        self.seen.iter().map(|seen| seen.facts(accepted)).collect()
+    }
+}
+
+/// When it was accepted, by both clocks, if both are known.
+fn accepted(live: &Live, replied_at: Option<Timestamp>) -> Option<Accepted> {
+    Some(Accepted {
+        replied: live.replied?,
+        replied_at: replied_at?,
+    })
+}
+
+/// When the positive final reply came.
+fn accepted_at(entry: &Entry) -> Option<Timestamp> {
+    match entry.attempt()? {
+        (at, Attempt::Accepted { .. }) => Some(at),
+        _ => None,
+    }
+}
+
+/// Whether its mail is still to come.
+fn expects(entry: &Entry) -> bool {
+    entry.may_arrive() && !matches!(entry.state(), EntryState::Delivered | EntryState::Junked)
+}
+
+/// Whether a deadline means anything for it.
+fn waits_for_arrival(entry: &Entry) -> bool {
+    entry.attempt().is_some() && expects(entry)
+}
+
+/// A moment in the future; at most a century away, so that no sum overflows.
+fn later(from: Instant, wait: Duration) -> Instant {
+    const CENTURY: Duration = Duration::from_secs(100 * 366 * 24 * 60 * 60);
+    from + wait.min(CENTURY)
+}

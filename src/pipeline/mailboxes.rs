@@ -1,0 +1,217 @@
+//! What is wanted of each mailbox's watches, and when they last looked.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use jiff::Timestamp;
+use postrider_probes::outcome::Failure;
+use postrider_wire::message::tag::EntryId;
+use tokio::time::Instant;
+
+use crate::ledger::fact::CopyKey;
+use crate::mailbox::news::{Interest, MessageKey};
+
+/// Messages that a watch is asked to remove at a time; the others follow when these are gone.
+const REMOVED_AT_A_TIME: usize = 500;
+
+/// Every mailbox that anything is expected in.
+#[derive(Debug, Default)]
+pub(super) struct Mailboxes {
+    mailboxes: HashMap<String, Mailbox>,
+    stakes: HashMap<EntryId, Stake>,
+    changed: BTreeSet<String>,
+}
+
+/// What one mail wants of its mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stake {
+    pub(super) mailbox: String,
+    pub(super) folder: String,
+    /// Somebody waits for it now.
+    pub(super) awaited: bool,
+    /// When the final reply was read, or the hope of one was given up.
+    pub(super) replied: Option<Instant>,
+    /// Whoever waits has not been told of a look since then.
+    pub(super) unlooked: bool,
+}
+
+#[derive(Debug, Default)]
+struct Mailbox {
+    /// How many mails are expected in each folder.
+    folders: BTreeMap<String, usize>,
+    /// Every folder that ever had one. A folder heard of that is not among them is watched always: the junk folder.
+    expected: HashSet<String>,
+    awaited: BTreeSet<(Option<Instant>, EntryId)>,
+    unlooked: BTreeSet<(Instant, EntryId)>,
+    remove: BTreeMap<MessageKey, EntryId>,
+    looks: HashMap<String, Look>,
+}
+
+#[derive(Debug, Default)]
+struct Look {
+    last: Option<(Instant, Timestamp)>,
+    blind: Option<Failure>,
+}
+
+impl Mailboxes {
+    /// Says what a mail wants from now on; `None`: nothing.
+    pub(super) fn stake(&mut self, id: EntryId, stake: Option<Stake>) {
+        if self.stakes.get(&id) == stake.as_ref() {
+            return;
+        }
+        if let Some(old) = self.stakes.remove(&id) {
+            let mailbox = self.mailbox(&old.mailbox);
+            mailbox.awaited.remove(&(old.replied, id));
+            if let Some(replied) = old.replied {
+                mailbox.unlooked.remove(&(replied, id));
+            }
+            if let Some(count) = mailbox.folders.get_mut(&old.folder) {
+                *count -= 1;
+                if *count == 0 {
+                    mailbox.folders.remove(&old.folder);
+                }
+            }
+        }
+        if let Some(new) = stake {
+            let mailbox = self.mailbox(&new.mailbox);
+            *mailbox.folders.entry(new.folder.clone()).or_default() += 1;
+            mailbox.expected.insert(new.folder.clone());
+            if new.awaited {
+                mailbox.awaited.insert((new.replied, id));
+            }
+            if let Some(replied) = new.replied.filter(|_| new.unlooked) {
+                mailbox.unlooked.insert((replied, id));
+            }
+            self.stakes.insert(id, new);
+        }
+    }
+
+    /// Asks for the removal of an own message whose entry is closed.
+    pub(super) fn remove(&mut self, id: EntryId, copy: &CopyKey) {
+        let mailbox = self.mailboxes.entry(copy.mailbox.clone()).or_default();
+        if mailbox.remove.insert(copy.message.clone(), id).is_none() {
+            self.changed.insert(copy.mailbox.clone());
+        }
+    }
+
+    /// A folder has this UIDVALIDITY: what was to be removed under another one is not there under that name any
+    /// more (RFC 9051 §2.3.1.1). Gives those messages.
+    pub(super) fn numbered(
+        &mut self,
+        name: &str,
+        folder: &str,
+        uid_validity: u32,
+    ) -> Vec<MessageKey> {
+        let Some(mailbox) = self.mailboxes.get(name) else {
+            return Vec::new();
+        };
+        let stale = mailbox
+            .remove
+            .keys()
+            .filter(|message| message.folder == folder && message.uid_validity != uid_validity);
+        stale.cloned().collect()
+    }
+
+    /// The entry of a message that was asked to be removed, and now is.
+    pub(super) fn removed(&mut self, mailbox: &str, message: &MessageKey) -> Option<EntryId> {
+        self.mailbox(mailbox).remove.remove(message)
+    }
+
+    /// A watch looked at every new message of a folder. Gives the mails for which that may be news.
+    pub(super) fn looked(
+        &mut self,
+        name: &str,
+        folder: &str,
+        began: Instant,
+        began_at: Timestamp,
+    ) -> Vec<EntryId> {
+        let mailbox = self.mailboxes.entry(name.to_owned()).or_default();
+        let look = mailbox.looks.entry(folder.to_owned()).or_default();
+        let later = look.last.is_none_or(|(known, _)| known < began);
+        if later {
+            look.last = Some((began, began_at));
+        }
+        if look.blind.take().is_some() {
+            return mailbox.awaited.iter().map(|(_, id)| *id).collect();
+        }
+        let until = mailbox.unlooked.iter().take_while(|(at, _)| *at <= began);
+        until.map(|(_, id)| *id).collect()
+    }
+
+    /// A watch cannot read a folder. Gives the mails for which that is news.
+    pub(super) fn blind(&mut self, name: &str, folder: &str, failure: Failure) -> Vec<EntryId> {
+        let mailbox = self.mailboxes.entry(name.to_owned()).or_default();
+        mailbox.looks.entry(folder.to_owned()).or_default().blind = Some(failure);
+        mailbox.awaited.iter().map(|(_, id)| *id).collect()
+    }
+
+    /// Why a folder cannot be read now.
+    pub(super) fn blindness(&self, mailbox: &str, folder: &str) -> Option<&Failure> {
+        self.mailboxes
+            .get(mailbox)?
+            .looks
+            .get(folder)?
+            .blind
+            .as_ref()
+    }
+
+    /// The wall time of the earliest of the last looks into every folder where a mail can be, when all of them began
+    /// at `since` or later.
+    pub(super) fn looked_since(
+        &self,
+        mailbox: &str,
+        folder: &str,
+        since: Instant,
+    ) -> Option<Timestamp> {
+        let mailbox = self.mailboxes.get(mailbox)?;
+        let (_, mut earliest) = mailbox.looks.get(folder)?.last?;
+        for (name, look) in &mailbox.looks {
+            if name == folder || !mailbox.expected.contains(name) {
+                let (began, began_at) = look.last?;
+                if began < since {
+                    return None;
+                }
+                earliest = earliest.min(began_at);
+            }
+        }
+        Some(earliest)
+    }
+
+    /// The mailboxes of which something else is wanted than before.
+    pub(super) fn take_changed(&mut self) -> Vec<(String, Interest)> {
+        std::mem::take(&mut self.changed)
+            .into_iter()
+            .filter_map(|name| {
+                let interest = self.mailboxes.get(&name)?.interest();
+                Some((name, interest))
+            })
+            .collect()
+    }
+
+    fn mailbox(&mut self, name: &str) -> &mut Mailbox {
+        self.changed.insert(name.to_owned());
+        self.mailboxes.entry(name.to_owned()).or_default()
+    }
+}
+
+impl Mailbox {
+    fn interest(&self) -> Interest {
+        let remove: Vec<MessageKey> = self
+            .remove
+            .keys()
+            .take(REMOVED_AT_A_TIME)
+            .cloned()
+            .collect();
+        // Who is to remove something must watch there.
+        let folders: BTreeSet<&String> = self
+            .folders
+            .keys()
+            .chain(remove.iter().map(|message| &message.folder))
+            .collect();
+        Interest {
+            folders: folders.into_iter().cloned().collect(),
+            awaited: self.awaited.len(),
+            latest: self.awaited.last().and_then(|(replied, _)| *replied),
+            remove,
+        }
+    }
+}

@@ -1,0 +1,438 @@
+//! The one task: gather what is waiting, take it in, write it with one commit, then answer and tell.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use postrider_probes::outcome::Failure;
+use postrider_probes::reason::Reason;
+use postrider_wire::message::tag::{EntryId, find_in_headers};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep_until};
+
+use super::books::{Books, Standing};
+use super::post::{Answer, Request, unknown};
+use super::{Settings, Shared, Told, lock};
+use crate::ledger::{Balance, Ledger};
+use crate::mailbox::news::{Arrival, News};
+use crate::run::document::{document, head_at_end, head_at_start};
+use crate::run::event::Event;
+use crate::store::{EntryRow, Store, StoreError};
+
+/// Inputs of each kind that share one commit.
+const GATHERED: usize = 256;
+/// Facts that a failing store may leave unwritten; then nothing is taken in until it works again.
+const UNSAVED: usize = 20_000;
+/// News that waits because the store could not be read.
+const POSTPONED: usize = 1000;
+/// How long after a failure the store is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+/// How often the last commit of all is tried.
+const LAST_TRIES: u32 = 3;
+
+/// The ends of the channels.
+#[derive(Debug)]
+pub(super) struct Inputs {
+    pub(super) requests: mpsc::Receiver<Request>,
+    pub(super) news: mpsc::Receiver<News>,
+    pub(super) events: mpsc::Receiver<Event>,
+}
+
+/// The task's state.
+#[derive(Debug)]
+pub(super) struct Task {
+    inputs: Inputs,
+    books: Books,
+    store: Store,
+    shared: Arc<Shared>,
+    answers: Vec<(EntryId, Answer)>,
+    /// Plans of this round: refused when it cannot be written.
+    planned: Vec<EntryId>,
+    balances: Vec<oneshot::Sender<Balance>>,
+    postponed: VecDeque<News>,
+    retry_at: Option<Instant>,
+    parting: Vec<Answer>,
+    ending: bool,
+}
+
+#[derive(Debug, Default)]
+struct Round {
+    requests: Vec<Request>,
+    news: Vec<News>,
+    events: Vec<Event>,
+}
+
+impl Task {
+    /// Reads back what is open and settles what an earlier process left half-done.
+    pub(super) async fn open(
+        store: Store,
+        settings: Settings,
+        shared: Arc<Shared>,
+        inputs: Inputs,
+    ) -> Result<Self, StoreError> {
+        let Settings { lost_after, clock } = settings;
+        let ledger = Ledger::continuing(store.balance().await?);
+        let key = store.identity().key.clone();
+        let mut books = Books::new(ledger, key, clock, lost_after);
+        for (id, entry) in store.open_entries().await? {
+            books.take_back(id, entry);
+        }
+        books.settle_interrupted();
+        let mut task = Self {
+            inputs,
+            books,
+            store,
+            shared,
+            answers: Vec::new(),
+            planned: Vec::new(),
+            balances: Vec::new(),
+            postponed: VecDeque::new(),
+            retry_at: None,
+            parting: Vec::new(),
+            ending: false,
+        };
+        task.save().await?;
+        task.publish(true);
+        Ok(task)
+    }
+
+    /// Runs until it is told to end.
+    pub(super) async fn run(mut self) {
+        while !self.ending {
+            let round = self.gather().await;
+            self.take_in(round).await;
+            self.settle().await;
+        }
+        self.part().await;
+    }
+
+    /// Waits for something to do, then takes along what else is waiting.
+    async fn gather(&mut self) -> Round {
+        let mut round = Round::default();
+        let wake = self
+            .books
+            .next_deadline()
+            .into_iter()
+            .chain(self.retry_at)
+            .min();
+        let stalled = self.stalled();
+        let Inputs {
+            requests,
+            news,
+            events,
+        } = &mut self.inputs;
+        let hears_news = !stalled && self.postponed.len() < POSTPONED;
+        tokio::select! {
+            request = requests.recv(), if !stalled => match request {
+                Some(request) => round.requests.push(request),
+                None => self.ending = true,
+            },
+            Some(first) = news.recv(), if hears_news => round.news.push(first),
+            Some(first) = events.recv(), if !stalled => round.events.push(first),
+            () = wait_until(wake) => {}
+        }
+        if !stalled {
+            top_up(requests, &mut round.requests);
+            top_up(events, &mut round.events);
+        }
+        if hears_news {
+            top_up(news, &mut round.news);
+        }
+        round
+    }
+
+    async fn take_in(&mut self, round: Round) {
+        for request in round.requests {
+            self.request(request).await;
+        }
+        self.postponed.extend(round.news);
+        while let Some(news) = self.postponed.pop_front() {
+            if let Err(news) = self.hear(news).await {
+                // Later news, positions above all, must not overtake it.
+                self.postponed.push_front(news);
+                break;
+            }
+        }
+        for event in round.events {
+            self.event(event);
+        }
+        self.books.pass_deadlines();
+    }
+
+    async fn request(&mut self, request: Request) {
+        match request {
+            Request::Plan(planned, answer) => {
+                let id = planned.draft.id;
+                if self.books.plan(*planned) {
+                    self.planned.push(id);
+                    self.answers.push((id, answer));
+                } else {
+                    reply(answer, Err(internal(id, "was planned before")));
+                }
+            }
+            Request::Record {
+                id,
+                attempt,
+                replied,
+                answer,
+            } => match self.recall(id).await {
+                Ok(true) => {
+                    self.books.record(id, attempt, replied);
+                    self.answers.push((id, answer));
+                }
+                Ok(false) => reply(answer, Err(internal(id, "was never planned"))),
+                Err(error) => reply(answer, Err(failure(&error))),
+            },
+            Request::Release(id) => self.books.release(id),
+            Request::Balance(answer) => self.balances.push(answer),
+            Request::Shutdown(answer) => {
+                self.parting.push(answer);
+                self.ending = true;
+            }
+        }
+    }
+
+    /// Takes in what a watch tells; gives it back when the store cannot be read.
+    async fn hear(&mut self, news: News) -> Result<(), News> {
+        match news {
+            News::Arrived(arrival) => return self.arrived(arrival).await,
+            News::Looked {
+                mailbox,
+                folder,
+                began,
+                began_at,
+            } => self.books.looked(&mailbox, &folder, began, began_at),
+            News::Position(position) => self.books.position(position),
+            News::Blind {
+                mailbox,
+                folder,
+                failure,
+            } => self.books.blind(&mailbox, &folder, failure),
+            News::Removed { mailbox, messages } => self.books.removed(&mailbox, messages),
+        }
+        Ok(())
+    }
+
+    async fn arrived(&mut self, arrival: Box<Arrival>) -> Result<(), News> {
+        let Some(tag) = find_in_headers(&arrival.header) else {
+            self.books.foreign(&arrival);
+            return Ok(());
+        };
+        if let Err(error) = self.recall(tag.id).await {
+            tracing::error!(%error, "an arrival has to wait for the store");
+            self.retry_at = Some(Instant::now() + RETRY);
+            return Err(News::Arrived(arrival));
+        }
+        self.books.arrived(&tag, &arrival);
+        Ok(())
+    }
+
+    /// Makes sure that an entry is in memory; false: there is none.
+    async fn recall(&mut self, id: EntryId) -> Result<bool, StoreError> {
+        if self.books.holds(id) {
+            return Ok(true);
+        }
+        let Some(entry) = self.store.entry(id).await? else {
+            return Ok(false);
+        };
+        self.books.take_back(id, entry);
+        Ok(true)
+    }
+
+    fn event(&mut self, event: Event) {
+        match &event {
+            Event::RunStarted(started) => {
+                let head = head_at_start(started);
+                self.books.unsaved.runs.push(head.clone());
+                self.books.runs.entry(started.run.clone()).or_default().head = Some(head);
+            }
+            Event::CheckStarted(_) => {}
+            Event::CheckFinished(finished) => {
+                let run = &finished.check.run;
+                if self
+                    .books
+                    .runs
+                    .get(run)
+                    .is_some_and(|run| run.head.is_some())
+                {
+                    let check = (run.clone(), document(finished));
+                    self.books.unsaved.checks.push(check);
+                } else {
+                    tracing::error!(run, "a check of a run that never started");
+                }
+            }
+            Event::RunFinished(finished) => {
+                let run = self.books.runs.remove(&finished.run).unwrap_or_default();
+                if let Some(head) = run.head {
+                    self.books.unsaved.runs.push(head_at_end(head, finished));
+                }
+                for id in run.entries {
+                    self.books.release(id);
+                }
+            }
+        }
+        self.books.told.push(Told::Run(Arc::new(event)));
+    }
+
+    /// Writes, then draws the consequences, answers and tells.
+    async fn settle(&mut self) {
+        let saved = self.save().await;
+        let planned = std::mem::take(&mut self.planned);
+        if let Err(error) = &saved {
+            if self.retry_at.is_none() {
+                tracing::error!(%error, "the store cannot be written; nothing is sent until it can");
+            }
+            self.retry_at = Some(Instant::now() + RETRY);
+            for id in planned {
+                self.books.retract(id);
+            }
+        } else if self.postponed.is_empty() && self.retry_at.take().is_some() {
+            tracing::info!("the store can be used again");
+        }
+        self.publish(saved.is_ok());
+        for (_, answer) in std::mem::take(&mut self.answers) {
+            reply(answer, saved.as_ref().map_err(failure).copied());
+        }
+        for answer in std::mem::take(&mut self.balances) {
+            // Whoever asked may have gone.
+            let _ = answer.send(self.books.ledger.balance().clone());
+        }
+        for told in std::mem::take(&mut self.books.told) {
+            // Nobody need be listening.
+            let _ = self.shared.told.send(told);
+        }
+    }
+
+    /// Writes what is unsaved with one commit. What could not be written stays for the next.
+    async fn save(&mut self) -> Result<(), StoreError> {
+        let mut batch = std::mem::take(&mut self.books.unsaved);
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let entries: BTreeSet<EntryId> = batch.facts.iter().map(|noted| noted.entry).collect();
+        batch.entries = entries
+            .into_iter()
+            .filter_map(|id| Some(EntryRow::of(id, self.books.ledger.entry(id)?)))
+            .collect();
+        let batch = Arc::new(batch);
+        let saved = self.store.commit(Arc::clone(&batch)).await;
+        if saved.is_err() {
+            self.books.unsaved = Arc::unwrap_or_clone(batch);
+        }
+        saved
+    }
+
+    /// Brings accounts and interests up to date.
+    fn publish(&mut self, durable: bool) {
+        for id in std::mem::take(&mut self.books.touched) {
+            match self.books.stand(id, durable) {
+                Some(Standing::Here { account, released }) => {
+                    let mut accounts = lock(&self.shared.accounts);
+                    if !released {
+                        let new = || watch::channel(unknown()).0;
+                        accounts.entry(id).or_insert_with(new);
+                    }
+                    if let Some(sender) = accounts.get(&id) {
+                        set(sender, *account);
+                    }
+                }
+                Some(Standing::Left) => {
+                    lock(&self.shared.accounts).remove(&id);
+                }
+                None => {}
+            }
+            if !durable {
+                self.books.touched.insert(id);
+            }
+        }
+        for (mailbox, interest) in self.books.mailboxes.take_changed() {
+            let mut interests = lock(&self.shared.interests);
+            set(interests.entry(mailbox).or_default(), interest);
+        }
+    }
+
+    fn stalled(&self) -> bool {
+        let unsaved = &self.books.unsaved;
+        unsaved.facts.len() + unsaved.checks.len() >= UNSAVED
+    }
+
+    /// Takes in what is still queued and closes the store.
+    async fn part(mut self) {
+        let Inputs {
+            requests,
+            news,
+            events,
+        } = &mut self.inputs;
+        requests.close();
+        news.close();
+        events.close();
+        loop {
+            let mut round = Round::default();
+            top_up(&mut self.inputs.requests, &mut round.requests);
+            top_up(&mut self.inputs.news, &mut round.news);
+            top_up(&mut self.inputs.events, &mut round.events);
+            if round.requests.is_empty() && round.news.is_empty() && round.events.is_empty() {
+                break;
+            }
+            self.take_in(round).await;
+            self.settle().await;
+        }
+        let mut saved = self.save().await;
+        for _ in 1..LAST_TRIES {
+            if saved.is_ok() {
+                break;
+            }
+            tokio::time::sleep(RETRY).await;
+            saved = self.save().await;
+        }
+        if let Err(error) = &saved {
+            tracing::error!(%error, "what happened last could not be written");
+        }
+        self.store.close().await;
+        // Whoever follows something learns that nothing will follow.
+        lock(&self.shared.accounts).clear();
+        lock(&self.shared.interests).clear();
+        for answer in self.parting {
+            reply(answer, saved.as_ref().map_err(failure).copied());
+        }
+    }
+}
+
+async fn wait_until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => pending().await,
+    }
+}
+
+/// Takes along what is waiting.
+fn top_up<T>(channel: &mut mpsc::Receiver<T>, taken: &mut Vec<T>) {
+    while taken.len() < GATHERED {
+        let Ok(next) = channel.try_recv() else { break };
+        taken.push(next);
+    }
+}
+
+fn set<T: PartialEq>(sender: &watch::Sender<T>, value: T) {
+    sender.send_if_modified(|known| {
+        let changed = *known != value;
+        if changed {
+            *known = value;
+        }
+        changed
+    });
+}
+
+fn reply(answer: Answer, result: Result<(), Failure>) {
+    // Whoever asked may have been cancelled; the fact stands all the same.
+    let _ = answer.send(result);
+}
+
+fn failure(error: &StoreError) -> Failure {
+    Failure::new(Reason::StoreFailed, error.to_string())
+}
+
+fn internal(id: EntryId, what: &str) -> Failure {
+    Failure::new(Reason::Internal, format!("the ledger entry {id} {what}"))
+}

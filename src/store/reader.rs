@@ -1,0 +1,59 @@
+//! Looking into a store that another process may be writing: for `show`.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::database::{BUSY_TIMEOUT, FILE_NAME};
+use super::error::StoreError;
+use super::runs::{self, RunSearch};
+use super::schema;
+use crate::result::RunHead;
+
+/// A store that is only read. It takes no lock, so it works beside a running instance.
+#[derive(Debug)]
+pub struct Reader {
+    connection: Connection,
+    path: PathBuf,
+}
+
+impl Reader {
+    /// Opens the store in a state directory; `None` when there is none yet.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn open(directory: &Path) -> Result<Option<Self>, StoreError> {
+        let path = directory.join(FILE_NAME);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let open = || {
+            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let connection = Connection::open_with_flags(&path, flags)?;
+            connection.busy_timeout(BUSY_TIMEOUT)?;
+            connection.pragma_update(None, "query_only", true)?;
+            connection.pragma_update(None, "trusted_schema", false)?;
+            schema::check(&connection)?;
+            Ok(connection)
+        };
+        let connection = open().map_err(|fault: super::error::Fault| fault.on_opening(&path))?;
+        Ok(Some(Self { connection, path }))
+    }
+
+    /// Finds a run by its id or any beginning of it; capital and small letters are the same.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn run_by_prefix(&self, prefix: &str) -> Result<RunSearch, StoreError> {
+        runs::search(&self.connection, prefix).map_err(|fault| fault.at_work(&self.path))
+    }
+
+    /// The newest run.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn last_run(&self) -> Result<Option<RunHead>, StoreError> {
+        let heads = runs::latest(&self.connection, 1).map_err(|fault| fault.at_work(&self.path))?;
+        Ok(heads.into_iter().next())
+    }
+}
