@@ -200,8 +200,8 @@ impl Store {
     /// When the store cannot be read.
     pub async fn positions(&self) -> Result<Vec<Position>, StoreError> {
         self.work(|connection| {
-            let mut statement =
-                connection.prepare("SELECT mailbox, folder, uid_validity, uid_next FROM positions")?;
+            let mut statement = connection
+                .prepare("SELECT mailbox, folder, uid_validity, uid_next FROM positions")?;
             let positions = statement.query_map([], |row| {
                 Ok(Position {
                     mailbox: row.get(0)?,

@@ -5,10 +5,11 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::context::Context;
-use crate::kind::{Kind, Names};
+use crate::kind::{Kind, Names, Preview};
 use crate::kinds::deliver::MessageDefaults;
 use crate::outcome::Failure;
 use crate::setting::{Period, Place, Problem, Spanned, Template};
+use crate::target::Target;
 
 /// Asks for the records of a name and compares them with the expected set, in any order.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
@@ -66,6 +67,18 @@ impl Kind for Dns {
 
     fn longest(&self, _: &MessageDefaults) -> Duration {
         Duration::from_secs(60)
+    }
+
+    fn preview(&self, _: &MessageDefaults, _: Option<&Target>) -> Preview {
+        let whom = match self.ask {
+            Ask::Resolver => "the resolver",
+            Ask::EveryAuthoritativeServer => "every authoritative server",
+        };
+        Preview::reads(format!(
+            "ask {whom} for {} of {}",
+            self.r#type.value,
+            self.query.source()
+        ))
     }
 
     async fn run(&self, _: &Context<'_>) -> Result<(), Failure> {

@@ -11,10 +11,11 @@ use serde::Deserialize;
 
 use crate::context::Context;
 use crate::dialogue::open_imap;
-use crate::kind::{Kind, Names};
+use crate::kind::{Kind, Names, Preview};
 use crate::kinds::deliver::MessageDefaults;
 use crate::outcome::Failure;
 use crate::setting::{Period, Place, Problem, Spanned};
+use crate::target::Target;
 
 /// For each command, unless `command_timeout` says otherwise.
 const COMMAND: Duration = Duration::from_secs(30);
@@ -109,6 +110,17 @@ impl Kind for Imap {
         ];
         let parts = parts.into_iter().map(|limit| limit.unwrap_or(PART));
         parts.sum::<Duration>().min(self.longest(message))
+    }
+
+    fn preview(&self, _: &MessageDefaults, _: Option<&Target>) -> Preview {
+        let read = match self.read {
+            Read::Newest => ", read its newest message",
+            Read::Nothing => "",
+        };
+        Preview::reads(format!(
+            "log in to mailbox `{}`, open {}{read}",
+            self.r#in.value, self.folder
+        ))
     }
 
     async fn run(&self, cx: &Context<'_>) -> Result<(), Failure> {

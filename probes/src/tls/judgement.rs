@@ -38,7 +38,10 @@ pub(super) struct Faults {
 
 impl Faults {
     fn both(fault: Option<String>) -> Self {
-        Self { all: fault.clone(), but_name: fault }
+        Self {
+            all: fault.clone(),
+            but_name: fault,
+        }
     }
 }
 
@@ -63,12 +66,20 @@ pub(super) fn faults(presented: &Presented<'_>) -> Faults {
     let (Some(certificate), Ok(parsed)) = (parse(leaf), ParsedCertificate::try_from(leaf)) else {
         return Faults::both(Some("cannot be read".to_owned()));
     };
-    let mut faults: Vec<String> =
-        [time_fault(&certificate, presented.now), chain_fault(presented, leaf, &certificate, &parsed)].into_iter().flatten().collect();
+    let mut faults: Vec<String> = [
+        time_fault(&certificate, presented.now),
+        chain_fault(presented, leaf, &certificate, &parsed),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     let sentence = |faults: &[String]| (!faults.is_empty()).then(|| faults.join("; "));
     let but_name = sentence(&faults);
     faults.extend(name_fault(presented, &certificate, &parsed));
-    Faults { all: sentence(&faults), but_name }
+    Faults {
+        all: sentence(&faults),
+        but_name,
+    }
 }
 
 fn time_fault(certificate: &X509Certificate<'_>, now: UnixTime) -> Option<String> {

@@ -36,7 +36,11 @@ pub(super) fn check(deliver: &Deliver, names: &Names<'_>, at: Place, problems: &
         trust.check(problems);
     }
     if deliver.port == Some(0) {
-        problems.push(Problem::error("bad-value", at, "a port is a whole number from 1 to 65535"));
+        problems.push(Problem::error(
+            "bad-value",
+            at,
+            "a port is a whole number from 1 to 65535",
+        ));
     }
     for (name, expect) in [("expect", &deliver.expect), ("prefer", &deliver.prefer)] {
         if let Some(expect) = expect {
@@ -71,7 +75,11 @@ pub(super) fn longest(deliver: &Deliver, message: &MessageDefaults) -> Duration 
     let routed = deliver.route.is_some()
         || (deliver.to_address.is_none() && message.route.is_some())
         || deliver.approach == Some(Approach::PrimaryFirst);
-    let others = if routed { greeting * HOSTS } else { Duration::ZERO };
+    let others = if routed {
+        greeting * HOSTS
+    } else {
+        Duration::ZERO
+    };
     others + dialogue + arrival(deliver)
 }
 
@@ -81,7 +89,9 @@ fn arrival(deliver: &Deliver) -> Duration {
         .flatten()
         .filter_map(|expect| expect.arrives.as_ref())
         .map(|arrives| {
-            let copies = arrives.watch_copies_for.map_or(Duration::ZERO, |period| period.0);
+            let copies = arrives
+                .watch_copies_for
+                .map_or(Duration::ZERO, |period| period.0);
             arrives.within.0 + copies
         })
         .max()
@@ -141,8 +151,9 @@ fn accounts(deliver: &Deliver, names: &Names<'_>, at: Place, problems: &mut Vec<
         (Some(from), _) => names.sender(from, problems),
         (None, Some(_)) => {}
         (None, None) => problems.push(
-            Problem::error("missing-key", at, "nobody sends this mail")
-                .help("add `from:` with the name of a sender, here or in the scenario's `message:`"),
+            Problem::error("missing-key", at, "nobody sends this mail").help(
+                "add `from:` with the name of a sender, here or in the scenario's `message:`",
+            ),
         ),
     }
     match (&deliver.to, &names.message.to) {
@@ -169,8 +180,9 @@ fn destination(deliver: &Deliver, names: &Names<'_>, at: Place, problems: &mut V
             .help("remove one of the two"),
         ),
         (None, None) if names.message.route.is_none() => problems.push(
-            Problem::error("missing-key", at, "`deliver` does not say where to connect")
-                .help("add `to_address: ${item.address}` with `for_each`, or `route: {mx_of: DOMAIN}`"),
+            Problem::error("missing-key", at, "`deliver` does not say where to connect").help(
+                "add `to_address: ${item.address}` with `for_each`, or `route: {mx_of: DOMAIN}`",
+            ),
         ),
         _ => {}
     }
@@ -202,7 +214,9 @@ fn destination(deliver: &Deliver, names: &Names<'_>, at: Place, problems: &mut V
 fn check_route(route: &Route, problems: &mut Vec<Problem>) {
     parse::<HostName>("bad-host", "a domain", &route.mx_of, problems);
     for dead in &route.pretend_unreachable {
-        let is_address = dead.literal().is_some_and(|text| text.parse::<IpAddr>().is_ok());
+        let is_address = dead
+            .literal()
+            .is_some_and(|text| text.parse::<IpAddr>().is_ok());
         if !is_address {
             parse::<HostName>("bad-host", "a host name or an address", dead, problems);
         }
@@ -218,7 +232,8 @@ fn subject(subject: Option<&Spanned<Template>>, problems: &mut Vec<Problem>) {
 }
 
 fn line_break(what: &str, at: Place) -> Problem {
-    Problem::error("line-break", at, format!("{what} holds a line break")).help("write it on one line")
+    Problem::error("line-break", at, format!("{what} holds a line break"))
+        .help("write it on one line")
 }
 
 /// Checks a text whose value is known now.
@@ -272,7 +287,10 @@ fn contradictions(
         } else if let Some(reply) = refused {
             conflict(
                 arrives,
-                format!("with `reply: {}` the mail is refused, and cannot arrive", reply.value),
+                format!(
+                    "with `reply: {}` the mail is refused, and cannot arrive",
+                    reply.value
+                ),
                 "remove `arrives`, or expect another reply",
             );
         }
@@ -281,7 +299,9 @@ fn contradictions(
         let stop = format!("{stop:?}").to_lowercase();
         conflict(
             at,
-            format!("with `stop_after: {stop}` no mail is accepted, and `{name}.accepted` never holds"),
+            format!(
+                "with `stop_after: {stop}` no mail is accepted, and `{name}.accepted` never holds"
+            ),
             "remove `stop_after` or `accepted`",
         );
     }
@@ -382,9 +402,25 @@ fn is_enhanced_status(text: &str) -> bool {
 
 /// Results of RFC 8601 §2.7.
 fn authentication_words(results: &AuthenticationResults, at: Place, problems: &mut Vec<Problem>) {
-    const SPF: &[&str] =
-        &["none", "pass", "fail", "softfail", "policy", "neutral", "temperror", "permerror"];
-    const DKIM: &[&str] = &["none", "pass", "fail", "policy", "neutral", "temperror", "permerror"];
+    const SPF: &[&str] = &[
+        "none",
+        "pass",
+        "fail",
+        "softfail",
+        "policy",
+        "neutral",
+        "temperror",
+        "permerror",
+    ];
+    const DKIM: &[&str] = &[
+        "none",
+        "pass",
+        "fail",
+        "policy",
+        "neutral",
+        "temperror",
+        "permerror",
+    ];
     // RFC 7489 §11.2
     const DMARC: &[&str] = &["none", "pass", "fail", "temperror", "permerror"];
     for (method, word, known) in [
@@ -396,8 +432,12 @@ fn authentication_words(results: &AuthenticationResults, at: Place, problems: &m
             && !known.contains(&word.as_str())
         {
             problems.push(
-                Problem::error("bad-value", at, format!("`{word}` is not a result of `{method}`"))
-                    .note(format!("results are {}", known.join(", "))),
+                Problem::error(
+                    "bad-value",
+                    at,
+                    format!("`{word}` is not a result of `{method}`"),
+                )
+                .note(format!("results are {}", known.join(", "))),
             );
         }
     }
