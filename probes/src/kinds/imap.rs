@@ -1,5 +1,7 @@
 //! `imap`: a login, a folder, a message, as a person's mail program does it.
 
+mod check;
+
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -74,10 +76,16 @@ fn inbox() -> String {
 impl Kind for Imap {
     const NAME: &'static str = "imap";
 
-    fn check(&self, _: &Names<'_>, _: Place, _: &mut Vec<Problem>) {}
+    fn check(&self, names: &Names<'_>, at: Place, problems: &mut Vec<Problem>) {
+        check::check(self, names, at, problems);
+    }
 
     fn longest(&self, _: &MessageDefaults) -> Duration {
-        Duration::from_secs(60)
+        check::longest(self)
+    }
+
+    fn patience(&self, _: &MessageDefaults) -> Duration {
+        check::patience(self)
     }
 
     async fn run(&self, _: &Context<'_>) -> Result<(), Failure> {
