@@ -98,10 +98,7 @@ pub const CODES: &[(&str, &str)] = &[
         "too-deep",
         "Lists and maps lie inside each other deeper than 32 levels; the language itself needs less than ten.",
     ),
-    (
-        "too-many-files",
-        "`include` matches more than 1000 files.",
-    ),
+    ("too-many-files", "`include` matches more than 1000 files."),
     (
         "too-many-nodes",
         "A file holds more than 100000 values once its aliases are written out. Mostly it is an alias of aliases.",

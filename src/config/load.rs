@@ -59,7 +59,9 @@ impl Request {
             main: Some(main.to_path_buf()),
             extra: Vec::new(),
             environment: std::env::vars_os()
-                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .filter_map(|(name, value)| {
+                    Some((name.into_string().ok()?, value.into_string().ok()?))
+                })
                 .collect(),
         }
     }
@@ -93,7 +95,8 @@ impl Loaded {
 
     /// By file and line, each once.
     pub(super) fn sort(&mut self) {
-        self.problems.sort_by_key(|problem| (problem.at, problem.severity));
+        self.problems
+            .sort_by_key(|problem| (problem.at, problem.severity));
         self.problems.dedup();
     }
 
@@ -186,7 +189,7 @@ impl Loader<'_> {
         if read.cuts.contains(&(tree.place, "version".to_owned())) {
             raw.version = Some(Spanned::unplaced(1));
         }
-        resolve::main_file(&raw, tree.place, &mut self.scope)
+        resolve::main_file(&raw, tree.place, &read.cuts, &mut self.scope)
     }
 
     /// The files that the patterns of `include` match, each once.
@@ -225,11 +228,16 @@ impl Loader<'_> {
             }
         }
         if files.len() > FILES_LIMIT {
-            let at = patterns.first().map_or_else(Place::default, |pattern| pattern.at);
+            let at = patterns
+                .first()
+                .map_or_else(Place::default, |pattern| pattern.at);
             self.scope.error(
                 "too-many-files",
                 at,
-                format!("`include` matches {} files, the limit is {FILES_LIMIT}", files.len()),
+                format!(
+                    "`include` matches {} files, the limit is {FILES_LIMIT}",
+                    files.len()
+                ),
             );
             files.truncate(FILES_LIMIT);
         }
@@ -349,7 +357,13 @@ impl Loader<'_> {
     }
 
     fn unused_mailboxes(&mut self) {
-        if !self.whole || self.names.is_empty() {
+        // Mistakes elsewhere may be the reason, and are worse.
+        let errors = self
+            .scope
+            .problems
+            .iter()
+            .any(|problem| problem.severity == Severity::Error);
+        if errors || !self.whole || self.names.is_empty() {
             return;
         }
         let used = self.known.used_mailboxes.borrow();
@@ -424,7 +438,10 @@ fn matching(base: &Path, pattern: &Spanned<String>) -> Result<Vec<PathBuf>, Box<
         pattern.value.clone()
     } else {
         let base = glob::Pattern::escape(&base.to_string_lossy());
-        Path::new(&base).join(&pattern.value).to_string_lossy().into_owned()
+        Path::new(&base)
+            .join(&pattern.value)
+            .to_string_lossy()
+            .into_owned()
     };
     let options = glob::MatchOptions {
         // `..data` of a mounted ConfigMap is not meant.
@@ -444,8 +461,11 @@ fn matching(base: &Path, pattern: &Spanned<String>) -> Result<Vec<PathBuf>, Box<
         .collect();
     if files.is_empty() {
         return Err(Box::new(
-            error("missing-file", format!("`{}` matches no file", pattern.value))
-                .help("patterns are relative to this file"),
+            error(
+                "missing-file",
+                format!("`{}` matches no file", pattern.value),
+            )
+            .help("patterns are relative to this file"),
         ));
     }
     Ok(files)

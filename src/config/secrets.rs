@@ -19,10 +19,18 @@ impl Loaded {
             return;
         };
         let passwords = plan.mailboxes.values().filter_map(|mailbox| {
-            Some((format!("the password of `{}`", mailbox.name), mailbox.password.as_ref()?, false))
+            Some((
+                format!("the password of `{}`", mailbox.name),
+                mailbox.password.as_ref()?,
+                false,
+            ))
         });
         let keys = plan.senders.values().filter_map(|sender| {
-            Some((format!("the DKIM key of `{}`", sender.name), &sender.dkim.as_ref()?.key, true))
+            Some((
+                format!("the DKIM key of `{}`", sender.name),
+                &sender.dkim.as_ref()?.key,
+                true,
+            ))
         });
         let found: Vec<Problem> = passwords
             .chain(keys)
@@ -50,14 +58,24 @@ fn look(what: &str, source: &SecretSource, is_key: bool, at: Place) -> Vec<Probl
     match source {
         SecretSource::Env(name) => match std::env::var(name) {
             Ok(text) if !text.is_empty() => oddities(&text),
-            _ => return vec![missing(what, &format!("the environment variable {name}"), at)],
+            _ => {
+                return vec![missing(
+                    what,
+                    &format!("the environment variable {name}"),
+                    at,
+                )];
+            }
         },
         SecretSource::File(path) => {
             match text_of(path) {
                 Ok(text) if text.trim_end_matches(['\r', '\n']).is_empty() => {
                     return vec![
-                        Problem::error("secret-missing", at, format!("{} is empty", path.display()))
-                            .help(format!("write {what} into it")),
+                        Problem::error(
+                            "secret-missing",
+                            at,
+                            format!("{} is empty", path.display()),
+                        )
+                        .help(format!("write {what} into it")),
                     ];
                 }
                 // The line end that every editor writes is dropped when the secret is used.
@@ -94,8 +112,11 @@ fn unreadable(what: &str, path: &Path, error: &std::io::Error, at: Place) -> Pro
         return Problem::error("secret-missing", at, format!("{path_shown} does not exist"))
             .help(format!("it should hold {what}"));
     }
-    let problem =
-        Problem::error("secret-unreadable", at, format!("{path_shown} cannot be read: {error}"));
+    let problem = Problem::error(
+        "secret-unreadable",
+        at,
+        format!("{path_shown} cannot be read: {error}"),
+    );
     match (error.kind(), std::fs::metadata(path)) {
         (std::io::ErrorKind::PermissionDenied, Ok(file)) => problem
             .note(format!(
@@ -131,7 +152,10 @@ fn permissions(path: &Path, at: Place) -> Option<Problem> {
         Problem::warning(
             "secret-readable-by-others",
             at,
-            format!("{} is readable by others: its mode is {mode:04o}", path.display()),
+            format!(
+                "{} is readable by others: its mode is {mode:04o}",
+                path.display()
+            ),
         )
         .help(format!("chmod 0600 {}", path.display()))
     })

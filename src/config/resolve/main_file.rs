@@ -1,6 +1,6 @@
 //! The main file: platform, senders, mailboxes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -36,8 +36,13 @@ pub(in crate::config) struct MainFile {
 /// When a mail is given up: longer than most senders try (RFC 5321 §4.5.4.1 asks for 4 to 5 days).
 const LOST_AFTER: Duration = Duration::from_secs(5 * 86_400);
 
-/// Resolves the main file; `root` is the place of its first key.
-pub(in crate::config) fn main_file(raw: &RawMain, root: Place, scope: &mut Scope<'_>) -> MainFile {
+/// Resolves the main file; `root` is the place of its first key, `cuts` is what was wrong and left out.
+pub(in crate::config) fn main_file(
+    raw: &RawMain,
+    root: Place,
+    cuts: &BTreeSet<(Place, String)>,
+    scope: &mut Scope<'_>,
+) -> MainFile {
     scope.version(raw.version, root, "the main file");
     if let Some(vantage) = &raw.vantage {
         scope.name("the name of a vantage", vantage);
@@ -49,7 +54,11 @@ pub(in crate::config) fn main_file(raw: &RawMain, root: Place, scope: &mut Scope
         .unwrap_or_default();
     let lost_after = raw.lost_after.map_or(LOST_AFTER, |period| period.0);
     if let (true, Some(period)) = (lost_after.is_zero(), raw.lost_after) {
-        scope.error("bad-value", period.at, "`lost_after` is longer than nothing");
+        scope.error(
+            "bad-value",
+            period.at,
+            "`lost_after` is longer than nothing",
+        );
     }
     let mut main = MainFile {
         vantage: raw
@@ -77,9 +86,11 @@ pub(in crate::config) fn main_file(raw: &RawMain, root: Place, scope: &mut Scope
         scope.name("the name of a mailbox", name);
         let written = mailbox.password_file.as_ref().map(|file| file.at);
         let named = written.or(mailbox.password_env.as_ref().map(|variable| variable.at));
-        if let Some(mailbox) = scope.mailbox(name, mailbox) {
+        let has_mistake = cuts.iter().any(|(place, _)| *place == mailbox.at);
+        if let Some(mailbox) = scope.mailbox(name, mailbox, has_mistake) {
             if let Some(source) = &mailbox.password {
-                main.secret_places.insert(source.clone(), named.unwrap_or(name.at));
+                main.secret_places
+                    .insert(source.clone(), named.unwrap_or(name.at));
             }
             main.mailboxes.insert(name.value.clone(), mailbox);
         }
@@ -170,7 +181,8 @@ impl Scope<'_> {
                 text.at,
                 format!("`{}` is not the address of a resolver", text.value),
             )
-            .help = Some("write `192.0.2.53`, `192.0.2.53:5353` or `[2001:db8::53]:5353`".to_owned());
+            .help =
+                Some("write `192.0.2.53`, `192.0.2.53:5353` or `[2001:db8::53]:5353`".to_owned());
         }
         socket
     }
@@ -216,7 +228,12 @@ impl Scope<'_> {
         }
     }
 
-    fn mailbox(&mut self, name: &Spanned<String>, raw: &RawMailbox) -> Option<MailboxAccount> {
+    fn mailbox(
+        &mut self,
+        name: &Spanned<String>,
+        raw: &RawMailbox,
+        has_mistake: bool,
+    ) -> Option<MailboxAccount> {
         let address = self.parse::<Mailbox>("bad-address", "a mail address", &raw.address);
         if let Some(username) = &raw.username {
             self.line("`username`", username);
@@ -232,7 +249,9 @@ impl Scope<'_> {
             let bytes = variable.as_bytes();
             let fits = !bytes.is_empty()
                 && !bytes[0].is_ascii_digit()
-                && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+                && bytes
+                    .iter()
+                    .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
             if !fits {
                 self.error(
                     "bad-value",
@@ -253,7 +272,8 @@ impl Scope<'_> {
             (None, None, Some(variable)) => Some(SecretSource::Env(variable.value.clone())),
             (None, None, None) => None,
         };
-        if let (None, Some(imap)) = (&password, &raw.imap) {
+        // A mistake of its own may be the password.
+        if let (None, Some(imap), false) = (&password, &raw.imap, has_mistake) {
             self.error(
                 "missing-key",
                 imap.at,
@@ -295,7 +315,13 @@ impl Scope<'_> {
 pub(in crate::config) fn password_file_variable(mailbox: &str) -> String {
     let name: String = mailbox
         .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() {
+                c.to_ascii_uppercase()
+            } else {
+                '_'
+            }
+        })
         .collect();
     format!("POSTRIDER_MAILBOX_{name}_PASSWORD_FILE")
 }

@@ -6,12 +6,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use postrider_probes::Probe;
-use postrider_probes::kind::Names;
+use postrider_probes::kind::{Names, Places};
 use postrider_probes::kinds::deliver::MessageDefaults;
 use postrider_probes::setting::{Period, Place, Spanned};
 
-use super::variables::Items;
 use super::Scope;
+use super::variables::Items;
 use crate::config::plan::{ForEach, Preference, Scenario, Source, Step, StepsRun};
 use crate::config::raw::{
     RawAddresses, RawForEach, RawPreference, RawScenario, RawStep, RawStepsRun,
@@ -63,12 +63,16 @@ pub(in crate::config) fn scenario(
         .and_then(|schedule| scope.schedule(schedule, schedule.at));
 
     let no_defaults = MessageDefaults::default();
-    let message = raw.message.as_ref().map_or(&no_defaults, |message| &message.value);
+    let message = raw
+        .message
+        .as_ref()
+        .map_or(&no_defaults, |message| &message.value);
     let names = Names {
         senders: found.senders,
         mailboxes: found.mailboxes,
         message,
         for_each: false,
+        places: Places(&|_| None),
         readable_mailboxes: found.readable_mailboxes,
         used_mailboxes: found.used_mailboxes,
     };
@@ -81,18 +85,24 @@ pub(in crate::config) fn scenario(
     if let (true, Some(steps)) = (written.is_empty(), &raw.steps)
         && !cut(steps.at, "")
     {
-        scope.error("missing-key", steps.at, "a scenario needs at least one step");
+        scope.error(
+            "missing-key",
+            steps.at,
+            "a scenario needs at least one step",
+        );
     }
     scope.unique_ids(written);
     let mut steps = Vec::new();
-    for step in written {
+    // What was wrong was cut out of the tree, too: its steps are these.
+    let nodes = tree.get("steps").map_or(&[][..], Node::items);
+    for (step, node) in written.iter().zip(nodes) {
         let names = Names {
             for_each: step.keys.for_each.is_some(),
             ..names
         };
         let lacks = |key: &str| !cut(step.at, key);
         let some_cut = read.cuts.iter().any(|(place, _)| *place == step.at);
-        steps.extend(scope.step(step, &names, file, lacks("id"), some_cut));
+        steps.extend(scope.step(step, node, &names, file, lacks("id"), some_cut));
     }
     scope.templates(tree, &read.templates, &items(tree, written));
 
@@ -115,7 +125,11 @@ pub(in crate::config) fn scenario(
         tags: raw.tags.iter().map(|tag| tag.value.clone()).collect(),
         schedule,
         timeout,
-        steps_run: if together { StepsRun::Together } else { StepsRun::InOrder },
+        steps_run: if together {
+            StepsRun::Together
+        } else {
+            StepsRun::InOrder
+        },
         message: message.clone(),
         steps,
         source: Source {
@@ -145,6 +159,7 @@ impl Scope<'_> {
     fn step(
         &mut self,
         raw: &Spanned<RawStep>,
+        node: &Node,
         names: &Names<'_>,
         file: &Path,
         id_is_missing: bool,
@@ -159,7 +174,17 @@ impl Scope<'_> {
             self.line("`title`", title);
         }
         for (verb, probe) in &raw.verbs {
-            probe.check(names, verb.at, &mut self.problems);
+            let below = |keys: &str| {
+                let value = keys
+                    .split('.')
+                    .try_fold(node.get(verb)?, |node, key| node.get(key));
+                value.map(|value| value.place)
+            };
+            let names = Names {
+                places: Places(&below),
+                ..*names
+            };
+            probe.check(&names, verb.at, &mut self.problems);
         }
         let verbs: Vec<&str> = Probe::CATALOGUE.iter().map(|(verb, _)| *verb).collect();
         let (verb, probe) = match raw.verbs.as_slice() {
@@ -168,7 +193,8 @@ impl Scope<'_> {
             [] if some_cut => return None,
             [] => {
                 let at = raw.keys.id.as_ref().map_or(raw.at, |id| id.at);
-                let problem = self.error("verb-count", at, "this step does nothing: it has no verb");
+                let problem =
+                    self.error("verb-count", at, "this step does nothing: it has no verb");
                 problem.help = Some("add one of the verbs below the step's `id`".to_owned());
                 problem.note = Some(format!("verbs are {}", verbs.join(", ")));
                 return None;
@@ -176,7 +202,10 @@ impl Scope<'_> {
             [(first, _), .., (last, _)] => {
                 let (first, title) = (
                     first.at,
-                    format!("this step has {} verbs, and a step does one thing", raw.verbs.len()),
+                    format!(
+                        "this step has {} verbs, and a step does one thing",
+                        raw.verbs.len()
+                    ),
                 );
                 let problem = self.error("verb-count", last.at, title);
                 problem.help = Some("make a step of each".to_owned());
@@ -194,12 +223,19 @@ impl Scope<'_> {
                 "this step can never report its own result",
             );
             problem.label = format!("`{}` may wait up to {}", verb.value, Period(own));
-            problem.help = Some(format!("set `timeout: {}`, or lower `within`", rounded_up(own)));
+            problem.help = Some(format!(
+                "set `timeout: {}`, or lower `within`",
+                rounded_up(own)
+            ));
         }
         Some(Step {
             id: raw.keys.id.as_ref()?.value.clone(),
             title: raw.keys.title.as_ref().map(|title| title.value.clone()),
-            for_each: raw.keys.for_each.as_ref().map(|for_each| expansion(for_each)),
+            for_each: raw
+                .keys
+                .for_each
+                .as_ref()
+                .map(|for_each| expansion(for_each)),
             timeout: raw.keys.timeout.map(|timeout| timeout.0),
             always: raw.keys.always,
             probe: probe.clone(),
@@ -211,7 +247,12 @@ impl Scope<'_> {
     }
 
     /// Warns when the run's limit ends it before its steps have met theirs.
-    fn timeout(&mut self, written: Spanned<Period>, (longest, who): (Duration, String), together: bool) {
+    fn timeout(
+        &mut self,
+        written: Spanned<Period>,
+        (longest, who): (Duration, String),
+        together: bool,
+    ) {
         if written.0 >= longest {
             return;
         }
@@ -220,9 +261,15 @@ impl Scope<'_> {
             written.at,
             "this scenario can never report its own result",
         );
-        problem.help = Some(format!("set `timeout: {}`, or lower `within`", rounded_up(longest)));
+        problem.help = Some(format!(
+            "set `timeout: {}`, or lower `within`",
+            rounded_up(longest)
+        ));
         let together = if together { "" } else { "one after the other " };
-        problem.label = format!("the steps may wait {together}up to {} ({who})", Period(longest));
+        problem.label = format!(
+            "the steps may wait {together}up to {} ({who})",
+            Period(longest)
+        );
     }
 }
 
@@ -250,21 +297,34 @@ fn longest(
         .iter()
         .map(|step| {
             let own = limit(&step.probe);
-            (step.timeout.map_or(own, |limit| limit.min(own)), step.id.as_str())
+            (
+                step.timeout.map_or(own, |limit| limit.min(own)),
+                step.id.as_str(),
+            )
         })
         .collect();
     let Some((most, who)) = each.iter().max_by_key(|(time, _)| *time) else {
         return (Duration::ZERO, String::new());
     };
-    let all = if together { *most } else { each.iter().map(|(time, _)| *time).sum() };
+    let all = if together {
+        *most
+    } else {
+        each.iter().map(|(time, _)| *time).sum()
+    };
     (all, format!("{who}: {}", Period(*most)))
 }
 
 /// The next whole minute, or second below one.
 fn rounded_up(time: Duration) -> Period {
-    let step = if time > Duration::from_secs(60) { 60 } else { 1 };
+    let step = if time > Duration::from_secs(60) {
+        60
+    } else {
+        1
+    };
     let seconds = time.as_millis().div_ceil(step * 1000) * step;
-    Period(Duration::from_secs(u64::try_from(seconds).unwrap_or(u64::MAX)))
+    Period(Duration::from_secs(
+        u64::try_from(seconds).unwrap_or(u64::MAX),
+    ))
 }
 
 /// Where `${item.…}` has a value.

@@ -58,11 +58,14 @@ pub(super) fn describe(what: What, around: &Surroundings<'_>) -> Problem {
                     found_words(&found)
                 ),
             );
-            let word = around.scalar.map(|scalar| scalar.text.to_ascii_lowercase());
-            match (wanted.as_str(), word.as_deref()) {
+            let word = around.scalar.map(|scalar| scalar.text.as_str());
+            let lower = word.map(str::to_ascii_lowercase);
+            match (wanted.as_str(), lower.as_deref()) {
                 ("a boolean", Some("yes" | "on" | "y")) => problem.help("write `true`"),
                 ("a boolean", Some("no" | "off" | "n")) => problem.help("write `false`"),
-                ("a sequence", Some(word)) => problem.help(format!("write `[{word}]`")),
+                ("a sequence", Some(_)) => {
+                    problem.help(format!("write `[{}]`", word.unwrap_or_default()))
+                }
                 _ => problem,
             }
         }
@@ -91,7 +94,9 @@ pub(super) fn describe(what: What, around: &Surroundings<'_>) -> Problem {
         What::Ambiguous { text, taken_for } => Problem::error(
             "yaml-ambiguous",
             at,
-            format!("`{text}` without quotes is {taken_for} for some YAML readers, and a text is meant"),
+            format!(
+                "`{text}` without quotes is {taken_for} for some YAML readers, and a text is meant"
+            ),
         )
         .help(format!("write `\"{text}\"`")),
         What::Said(message) => said(&message, around),
@@ -124,8 +129,12 @@ fn unknown_key(key: &str, known: &'static [&'static str], around: &Surroundings<
         } else {
             around.owner_name()
         };
-        Problem::error("unknown-key", at, format!("`{key}` is not a key of {owner}"))
-            .note(format!("its keys are {}", list_plain(known.iter())))
+        Problem::error(
+            "unknown-key",
+            at,
+            format!("`{key}` is not a key of {owner}"),
+        )
+        .note(format!("its keys are {}", list_plain(known.iter())))
     };
     match near {
         Some(near) => problem.help(format!("did you mean `{near}`?")),
@@ -134,8 +143,14 @@ fn unknown_key(key: &str, known: &'static [&'static str], around: &Surroundings<
 }
 
 /// Values of these keys are never shown.
-pub(in crate::config) const SECRET_KEYS: [&str; 6] =
-    ["password", "passwd", "passphrase", "secret", "token", "api_key"];
+pub(in crate::config) const SECRET_KEYS: [&str; 6] = [
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "api_key",
+];
 
 /// The types of the settings say `what is wrong: what to do`.
 fn said(message: &str, around: &Surroundings<'_>) -> Problem {

@@ -42,12 +42,17 @@ pub(super) fn check(deliver: &Deliver, names: &Names<'_>, at: Place, problems: &
         trust.check(problems);
     }
     if deliver.port == Some(0) {
-        problems.push(Problem::error("bad-value", at, "a port is a whole number from 1 to 65535"));
+        problems.push(Problem::error(
+            "bad-value",
+            names.place("port", at),
+            "a port is a whole number from 1 to 65535",
+        ));
     }
     for (name, expect) in [("expect", &deliver.expect), ("prefer", &deliver.prefer)] {
         if let Some(expect) = expect {
-            contradictions(deliver, name, expect, at, problems);
-            values(expect, at, problems);
+            let place = |key: &str| names.place(&format!("{name}.{key}"), at);
+            contradictions(deliver, name, expect, &place, problems);
+            values(expect, &place, problems);
         }
     }
 }
@@ -77,7 +82,11 @@ pub(super) fn longest(deliver: &Deliver, message: &MessageDefaults) -> Duration 
     let routed = deliver.route.is_some()
         || (deliver.to_address.is_none() && message.route.is_some())
         || deliver.approach == Some(Approach::PrimaryFirst);
-    let others = if routed { greeting * HOSTS } else { Duration::ZERO };
+    let others = if routed {
+        greeting * HOSTS
+    } else {
+        Duration::ZERO
+    };
     others + dialogue + arrival(deliver)
 }
 
@@ -87,7 +96,9 @@ fn arrival(deliver: &Deliver) -> Duration {
         .flatten()
         .filter_map(|expect| expect.arrives.as_ref())
         .map(|arrives| {
-            let copies = arrives.watch_copies_for.map_or(Duration::ZERO, |period| period.0);
+            let copies = arrives
+                .watch_copies_for
+                .map_or(Duration::ZERO, |period| period.0);
             arrives.within.0 + copies
         })
         .max()
@@ -147,8 +158,9 @@ fn accounts(deliver: &Deliver, names: &Names<'_>, at: Place, problems: &mut Vec<
         (Some(from), _) => names.sender(from, problems),
         (None, Some(_)) => {}
         (None, None) => problems.push(
-            Problem::error("missing-key", at, "nobody sends this mail")
-                .help("add `from:` with the name of a sender, here or in the scenario's `message:`"),
+            Problem::error("missing-key", at, "nobody sends this mail").help(
+                "add `from:` with the name of a sender, here or in the scenario's `message:`",
+            ),
         ),
     }
     match (&deliver.to, &names.message.to) {
@@ -175,8 +187,9 @@ fn destination(deliver: &Deliver, names: &Names<'_>, at: Place, problems: &mut V
             .help("remove one of the two"),
         ),
         (None, None) if names.message.route.is_none() => problems.push(
-            Problem::error("missing-key", at, "`deliver` does not say where to connect")
-                .help("add `to_address: ${item.address}` with `for_each`, or `route: {mx_of: DOMAIN}`"),
+            Problem::error("missing-key", at, "`deliver` does not say where to connect").help(
+                "add `to_address: ${item.address}` with `for_each`, or `route: {mx_of: DOMAIN}`",
+            ),
         ),
         _ => {}
     }
@@ -197,7 +210,7 @@ fn destination(deliver: &Deliver, names: &Names<'_>, at: Place, problems: &mut V
         problems.push(
             Problem::error(
                 "missing-key",
-                at,
+                names.place("approach", at),
                 "`approach: primary-first` needs `for_each`, which knows the primary addresses",
             )
             .help("add `for_each` to the step, or remove `approach`"),
@@ -208,7 +221,9 @@ fn destination(deliver: &Deliver, names: &Names<'_>, at: Place, problems: &mut V
 fn check_route(route: &Route, problems: &mut Vec<Problem>) {
     parse::<HostName>("bad-host", "a domain", &route.mx_of, problems);
     for dead in &route.pretend_unreachable {
-        let is_address = dead.literal().is_some_and(|text| text.parse::<IpAddr>().is_ok());
+        let is_address = dead
+            .literal()
+            .is_some_and(|text| text.parse::<IpAddr>().is_ok());
         if !is_address {
             parse::<HostName>("bad-host", "a host name or an address", dead, problems);
         }
@@ -224,7 +239,8 @@ fn subject(subject: Option<&Spanned<Template>>, problems: &mut Vec<Problem>) {
 }
 
 fn line_break(what: &str, at: Place) -> Problem {
-    Problem::error("line-break", at, format!("{what} holds a line break")).help("write it on one line")
+    Problem::error("line-break", at, format!("{what} holds a line break"))
+        .help("write it on one line")
 }
 
 /// Checks a text whose value is known now.
@@ -256,7 +272,7 @@ fn contradictions(
     deliver: &Deliver,
     name: &str,
     expect: &Expect,
-    at: Place,
+    place: &dyn Fn(&str) -> Place,
     problems: &mut Vec<Problem>,
 ) {
     let mut conflict = |at: Place, title: String, help: &str| {
@@ -278,7 +294,10 @@ fn contradictions(
         } else if let Some(reply) = refused {
             conflict(
                 arrives,
-                format!("with `reply: {}` the mail is refused, and cannot arrive", reply.value),
+                format!(
+                    "with `reply: {}` the mail is refused, and cannot arrive",
+                    reply.value
+                ),
                 "remove `arrives`, or expect another reply",
             );
         }
@@ -286,14 +305,16 @@ fn contradictions(
     if let (Some(stop), Some(_)) = (deliver.stop_after, expect.accepted) {
         let stop = format!("{stop:?}").to_lowercase();
         conflict(
-            at,
-            format!("with `stop_after: {stop}` no mail is accepted, and `{name}.accepted` never holds"),
+            place("accepted"),
+            format!(
+                "with `stop_after: {stop}` no mail is accepted, and `{name}.accepted` never holds"
+            ),
             "remove `stop_after` or `accepted`",
         );
     }
     if deliver.tls == Some(TlsPolicy::None) && expect.certificate.is_some() {
         conflict(
-            at,
+            place("certificate"),
             format!("with `tls: none` there is no certificate for `{name}.certificate`"),
             "remove `certificate`, or use TLS",
         );
@@ -306,7 +327,7 @@ fn contradictions(
         problems.push(
             Problem::error(
                 "missing-key",
-                at,
+                place("authentication_results"),
                 "`authentication_results` are read from the mail that arrived, and `arrives` is missing",
             )
             .help("add `arrives: {within: 2m}`"),
@@ -315,18 +336,18 @@ fn contradictions(
 }
 
 /// Values that the types cannot refuse.
-fn values(expect: &Expect, at: Place, problems: &mut Vec<Problem>) {
+fn values(expect: &Expect, place: &dyn Fn(&str) -> Place, problems: &mut Vec<Problem>) {
     if let Some(arrives) = &expect.arrives {
         if let Some(warn) = arrives.warn_after {
             warn_after(warn.at, warn.value, arrives.within.value, problems);
         }
         match &arrives.folder {
             Some(folder) if folder.contains(['\r', '\n']) => {
-                problems.push(line_break("`folder`", arrives.within.at));
+                problems.push(line_break("`folder`", place("arrives.folder")));
             }
             Some(folder) if folder.is_empty() => problems.push(Problem::error(
                 "bad-value",
-                arrives.within.at,
+                place("arrives.folder"),
                 "`folder` is empty",
             )),
             _ => {}
@@ -334,7 +355,7 @@ fn values(expect: &Expect, at: Place, problems: &mut Vec<Problem>) {
         if arrives.copies == Some(0) {
             problems.push(Problem::error(
                 "bad-value",
-                arrives.within.at,
+                place("arrives.copies"),
                 "`copies` is at least 1: a mail that arrives is there",
             ));
         }
@@ -342,7 +363,7 @@ fn values(expect: &Expect, at: Place, problems: &mut Vec<Problem>) {
     if let Some(accepted) = expect.accepted
         && let (Some(within), Some(warn)) = (accepted.within, accepted.warn_after)
     {
-        warn_after(at, warn, within, problems);
+        warn_after(place("accepted.warn_after"), warn, within, problems);
     }
     if let Some(status) = &expect.enhanced_status
         && !is_enhanced_status(status)
@@ -360,7 +381,7 @@ fn values(expect: &Expect, at: Place, problems: &mut Vec<Problem>) {
         parse::<HostName>("bad-host", "a host name", host, problems);
     }
     if let Some(results) = &expect.authentication_results {
-        authentication_words(results, at, problems);
+        authentication_words(results, place, problems);
     }
 }
 
@@ -387,10 +408,30 @@ fn is_enhanced_status(text: &str) -> bool {
 }
 
 /// Results of RFC 8601 §2.7.
-fn authentication_words(results: &AuthenticationResults, at: Place, problems: &mut Vec<Problem>) {
-    const SPF: &[&str] =
-        &["none", "pass", "fail", "softfail", "policy", "neutral", "temperror", "permerror"];
-    const DKIM: &[&str] = &["none", "pass", "fail", "policy", "neutral", "temperror", "permerror"];
+fn authentication_words(
+    results: &AuthenticationResults,
+    place: &dyn Fn(&str) -> Place,
+    problems: &mut Vec<Problem>,
+) {
+    const SPF: &[&str] = &[
+        "none",
+        "pass",
+        "fail",
+        "softfail",
+        "policy",
+        "neutral",
+        "temperror",
+        "permerror",
+    ];
+    const DKIM: &[&str] = &[
+        "none",
+        "pass",
+        "fail",
+        "policy",
+        "neutral",
+        "temperror",
+        "permerror",
+    ];
     // RFC 7489 §11.2
     const DMARC: &[&str] = &["none", "pass", "fail", "temperror", "permerror"];
     for (method, word, known) in [
@@ -402,8 +443,12 @@ fn authentication_words(results: &AuthenticationResults, at: Place, problems: &m
             && !known.contains(&word.as_str())
         {
             problems.push(
-                Problem::error("bad-value", at, format!("`{word}` is not a result of `{method}`"))
-                    .note(format!("results are {}", known.join(", "))),
+                Problem::error(
+                    "bad-value",
+                    place(&format!("authentication_results.{method}")),
+                    format!("`{word}` is not a result of `{method}`"),
+                )
+                .note(format!("results are {}", known.join(", "))),
             );
         }
     }

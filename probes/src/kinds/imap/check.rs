@@ -17,23 +17,31 @@ pub(super) fn check(imap: &Imap, names: &Names<'_>, at: Place, problems: &mut Ve
     names.readable(&imap.r#in, imap.r#in.at, problems);
     if imap.folder.contains(['\r', '\n']) {
         problems.push(
-            Problem::error("line-break", at, "`folder` holds a line break")
-                .help("write it on one line"),
+            Problem::error(
+                "line-break",
+                names.place("folder", at),
+                "`folder` holds a line break",
+            )
+            .help("write it on one line"),
         );
     }
     if imap.folder.is_empty() {
-        problems.push(Problem::error("bad-value", at, "`folder` is empty"));
+        problems.push(Problem::error(
+            "bad-value",
+            names.place("folder", at),
+            "`folder` is empty",
+        ));
     }
-    for expect in [&imap.expect, &imap.prefer].into_iter().flatten() {
-        for (part, limit) in parts(expect) {
+    for (name, expect) in [("expect", &imap.expect), ("prefer", &imap.prefer)] {
+        for (part, limit) in expect.iter().flat_map(parts) {
             if let (Some(within), Some(warn)) = (limit.within, limit.warn_after)
                 && warn >= within
             {
                 problems.push(
                     Problem::error(
                         "warn-after-within",
-                        at,
-                        format!("`{part}`: `warn_after: {warn}` never comes before `within: {within}`"),
+                        names.place(&format!("{name}.{part}.warn_after"), at),
+                        format!("`warn_after: {warn}` never comes before `within: {within}`"),
                     )
                     .help("make `warn_after` the shorter one"),
                 );
