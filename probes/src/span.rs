@@ -42,7 +42,6 @@ pub fn share(ratio: f64) -> String {
     format!("{:.0} %", ratio.clamp(0.0, 1.0) * 100.0)
 }
 
-
 /// `number` (below 1000) with at most three significant digits and no idle zeros.
 fn three_digits(number: f64) -> String {
     let places = match number {

@@ -13,12 +13,12 @@ use super::route::Host;
 use super::settings::{StopAfter, TlsPolicy};
 use crate::context::Context;
 use crate::dialogue::smtp::{self, Sent, Session};
-use crate::span::duration;
 use crate::net::connect_failure;
 use crate::outcome::{Failure, Mark};
 use crate::phase::Phase;
 use crate::post::Attempt;
 use crate::reason::Reason;
+use crate::span::duration;
 use crate::tls;
 
 /// How a transaction ended.
