@@ -204,7 +204,7 @@ impl Loader<'_> {
         if read.cuts.contains(&(tree.place, "version".to_owned())) {
             raw.version = Some(Spanned::unplaced(1));
         }
-        resolve::main_file(&raw, tree.place, &mut self.scope)
+        resolve::main_file(&raw, tree.place, &read.cuts, &mut self.scope)
     }
 
     /// The files that the patterns of `include` match, each once.
@@ -372,7 +372,13 @@ impl Loader<'_> {
     }
 
     fn unused_mailboxes(&mut self) {
-        if !self.whole || self.names.is_empty() {
+        // Mistakes elsewhere may be the reason, and are worse.
+        let errors = self
+            .scope
+            .problems
+            .iter()
+            .any(|problem| problem.severity == Severity::Error);
+        if errors || !self.whole || self.names.is_empty() {
             return;
         }
         let used = self.known.used_mailboxes.borrow();

@@ -1,1 +1,5 @@
+//! Everything that is tested through the public interface.
+
+mod config_errors;
 mod config_shipped;
+mod schemas;
