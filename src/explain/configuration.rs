@@ -1,4 +1,4 @@
-//! What the configuration reader can say. `tests/it/architecture.rs` compares the list with the reader's source.
+//! What the configuration reader can say. Their list is `config::CODES`.
 
 use postrider_probes::setting::Severity;
 
@@ -154,6 +154,20 @@ pub(super) const PAGES: &[Diagnostic] = &[
         &["Durations end in ms, s, m, h or d; sizes in B, KiB, MiB and the like."],
     ),
     warning(
+        "secret-line-end",
+        "A secret holds more than one line, a carriage return, or a space at its edge.",
+        "It is sent as it is, and the server compares every character. One line end behind it is dropped and does no harm.",
+        &["An editor or a copied line added it; a file from Windows."],
+        &["Write it anew, for example with `printf %s`, unless the character belongs to the secret."],
+    ),
+    warning(
+        "secret-readable-by-others",
+        "A secret's file can be read by other users of this machine.",
+        "Nothing fails because of it, but the secret is not one any more for whoever has an account here.",
+        &["A file with mode 0644, as editors make it."],
+        &["`chmod 0600` it, for the user that runs postrider."],
+    ),
+    warning(
         "timeout-too-short",
         "A time limit ends the check or the run before its own steps could.",
         "It would always end as `overrun`, which blames the probe, and never say what it saw.",
@@ -255,10 +269,19 @@ pub(super) const PAGES: &[Diagnostic] = &[
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use postrider_probes::reason::Reason;
+
     use super::PAGES;
+    use crate::config::CODES;
 
     #[test]
-    fn the_list_is_sorted() {
+    fn every_code_of_the_reader_has_its_page() {
         assert!(PAGES.is_sorted_by_key(|page| page.code));
+        // A missing secret is found by `validate --secrets` and by a check: one code, one page.
+        let codes: BTreeSet<&str> = CODES.iter().copied().filter(|code| Reason::from_code(code).is_none()).collect();
+        let pages: BTreeSet<&str> = PAGES.iter().map(|page| page.code).collect();
+        assert_eq!(pages, codes);
     }
 }

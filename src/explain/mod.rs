@@ -1,7 +1,7 @@
 //! What each code means, what usually causes it, and what to do: the pages of `postrider explain`.
 //!
 //! There is a page for every [`Reason`], by a match that the compiler keeps complete, and for every diagnostic of the
-//! configuration reader, by a table that a test compares with the reader's source. Pure text; how a page looks on a
+//! configuration reader, by a table that a test compares with its list. Pure text; how a page looks on a
 //! terminal is the command's affair.
 
 mod configuration;

@@ -3,4 +3,5 @@
 mod architecture;
 mod config_errors;
 mod config_shipped;
+mod docs;
 mod schemas;
