@@ -27,12 +27,12 @@ use postrider_probes::outcome::Failure;
 use postrider_probes::reason::Reason;
 use tokio::sync::{mpsc, watch as channel};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use news::{Interest, News, Position};
 use ready::Readiness;
 use retry::LoginGuard;
-use watch::{Place, Watch};
+use watch::{End, Place, Watch};
 
 /// How long the folders of a mailbox may take to be opened before nobody waits for them any more.
 const OPENING: Duration = Duration::from_secs(30);
@@ -73,6 +73,19 @@ struct Shared {
     net: Arc<dyn Net>,
     news: mpsc::Sender<News>,
     now: fn() -> Timestamp,
+}
+
+impl Shared {
+    async fn tell(&self, news: News) -> Result<(), End> {
+        // Nobody takes news any more: then nobody wants any.
+        self.news.send(news).await.map_err(|_| End::Stopped)
+    }
+
+    /// The wall clock at a moment that has passed.
+    fn wall(&self, at: Instant) -> Timestamp {
+        let now = (self.now)();
+        now.saturating_sub(at.elapsed()).unwrap_or(now)
+    }
 }
 
 #[derive(Default)]

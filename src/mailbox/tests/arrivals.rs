@@ -126,6 +126,9 @@ async fn a_junk_folder_that_is_made_for_the_first_junk_mail_is_found() {
     assert_eq!(arrival.key, key("Spam", 1, 1));
     assert!(arrival.junk);
     assert!(arrival.seen - visible < Duration::from_millis(500));
+    // Under its name, and under the one that it went by while nobody knew it.
+    bench.looked("Spam").await;
+    bench.looked("Junk").await;
 }
 
 #[tokio::test(start_paused = true)]
