@@ -74,6 +74,8 @@ pub struct Names<'a> {
     pub message: &'a MessageDefaults,
     /// Whether the step has `for_each`, so that `${item.…}` is defined.
     pub for_each: bool,
+    /// Mailboxes that say where they are read.
+    pub readable_mailboxes: &'a BTreeSet<String>,
     /// Gathers the mailboxes that something looks into or sends to.
     pub used_mailboxes: &'a RefCell<BTreeSet<String>>,
 }
@@ -92,6 +94,25 @@ impl Names<'_> {
             self.used_mailboxes.borrow_mut().insert(name.value.clone());
         } else {
             problems.push(Self::unknown("mailbox", name, name.at, self.mailboxes));
+        }
+    }
+
+    /// Checks that a mailbox says where it is read; its name is checked by [`mailbox`](Self::mailbox).
+    pub fn readable(&self, name: &Spanned<String>, at: Place, problems: &mut Vec<Problem>) {
+        if self.mailboxes.contains_key(&name.value)
+            && !self.readable_mailboxes.contains(&name.value)
+        {
+            let mut problem = Problem::error(
+                "missing-key",
+                at,
+                format!("nobody can look into `{}`: it has no `imap`", name.value),
+            )
+            .help("add `imap:` to the mailbox in the main file");
+            problem.related = self
+                .mailboxes
+                .get(&name.value)
+                .map(|place| (*place, "this one".to_owned()));
+            problems.push(problem);
         }
     }
 

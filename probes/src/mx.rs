@@ -11,8 +11,8 @@ use futures_util::StreamExt as _;
 pub use order::sender_order;
 
 use crate::kinds::deliver::Family;
-use crate::mx::records::{Listed, addresses_of, listed};
-use crate::net::{Answer, Net, Question, answer_failure, ask_failure};
+use crate::mx::records::{Listed, listed};
+use crate::net::{Net, Question, addresses, lookup as ask};
 use crate::outcome::{Failure, Finding};
 use crate::reason::Reason;
 
@@ -61,7 +61,7 @@ pub async fn lookup(
     family: Family,
     within: Duration,
 ) -> Result<MxSet, Failure> {
-    let answer = ask(net, domain, "MX", within).await?;
+    let answer = ask(net, None, Question::new(domain, "MX", within)).await?;
     let Listed {
         mut hosts,
         mut findings,
@@ -102,54 +102,12 @@ pub async fn lookup(
     Ok(set)
 }
 
-/// Asks the resolver; an error code of the server is a failure, an empty answer is not.
-async fn ask(
-    net: &dyn Net,
-    name: &str,
-    record_type: &str,
-    within: Duration,
-) -> Result<Answer, Failure> {
-    let question = Question::new(name, record_type, within);
-    let answer = net
-        .ask(None, question.clone())
-        .await
-        .map_err(|error| ask_failure(&error, &question, true))?;
-    match answer_failure(&answer, &question) {
-        Some(failure) => Err(failure),
-        None => Ok(answer),
-    }
-}
-
 async fn resolve(net: &dyn Net, mut host: MxHost, family: Family, within: Duration) -> MxHost {
-    if host.failure.is_some() {
-        return host;
-    }
-    let wanted = |record_type: &'static str, is_wanted: bool| {
-        let name = host.name.clone();
-        async move {
-            match is_wanted {
-                true => Some(ask(net, &name, record_type, within).await),
-                false => None,
-            }
-        }
-    };
-    let (v4, v6) = tokio::join!(
-        wanted("A", family != Family::Ipv6),
-        wanted("AAAA", family != Family::Ipv4)
-    );
-    for answer in [v4, v6].into_iter().flatten() {
-        match answer {
-            Ok(answer) => {
-                let found = addresses_of(&host.name, &answer);
-                host.cname = host.cname.or(found.cname);
-                for address in found.addresses {
-                    if !host.addresses.contains(&address) {
-                        host.addresses.push(address);
-                    }
-                }
-            }
-            Err(failure) => host.failure = host.failure.or(Some(failure)),
-        }
+    if host.failure.is_none() {
+        let found = addresses(net, None, &host.name, family, within).await;
+        host.addresses = found.addresses;
+        host.cname = found.alias_of;
+        host.failure = found.failure;
     }
     host
 }

@@ -15,6 +15,7 @@ use rustls::{AlertDescription, ClientConfig, PeerIncompatible, version};
 use tokio_rustls::TlsConnector;
 
 use crate::account::Trust;
+use crate::context::Context;
 use crate::dialogue::stream::BoxStream;
 use crate::net::system_words;
 use crate::outcome::{Failure, TlsFacts};
@@ -39,6 +40,17 @@ pub struct TlsFailure {
     pub failure: Failure,
     /// What was negotiated and presented, when the handshake came so far.
     pub facts: Option<Box<TlsFacts>>,
+}
+
+impl TlsFailure {
+    /// The reason; the facts go to the check's evidence.
+    #[must_use]
+    pub fn into_failure(self, cx: &Context<'_>) -> Failure {
+        if let Some(facts) = self.facts {
+            cx.evidence(|evidence| evidence.tls = Some(*facts));
+        }
+        self.failure
+    }
 }
 
 impl From<Failure> for TlsFailure {
@@ -85,7 +97,7 @@ pub async fn client(
         .map(|suite| format!("{:?}", suite.suite()).replace("TLS13_", "TLS_"))
         .unwrap_or_default();
     facts.insecure = trust.insecure;
-    let faults = judgement::faults(&judgement::Presented {
+    let judgement = judgement::of(&judgement::Presented {
         chain,
         name: &server_name,
         now: recorder.time(),
@@ -93,8 +105,8 @@ pub async fn client(
         roots: roots.as_ref(),
         algorithms: provider().signature_verification_algorithms.all,
     });
-    facts.fault = faults.all;
-    facts.fault_but_name = faults.but_name;
+    facts.fault = judgement.fault;
+    facts.fault_but_name = judgement.fault_but_name;
     match (&facts.fault, verify) {
         (Some(fault), Verify::Enforce) => Err(TlsFailure {
             failure: Failure::new(

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
+use postrider_probes::account::SecretSource;
 use postrider_probes::setting::{Place, Problem, Severity, Spanned};
 
 use super::plan::{Plan, Scenario};
@@ -46,6 +47,8 @@ pub struct Loaded {
     pub sources: Sources,
     /// The names of the extra scenarios.
     pub extra_names: Vec<String>,
+    /// Where each secret is named.
+    pub(super) secret_places: HashMap<SecretSource, Place>,
 }
 
 impl Request {
@@ -88,6 +91,13 @@ impl Loaded {
             .iter()
             .filter(|problem| problem.severity == Severity::Error)
             .count()
+    }
+
+    /// By file and line, each once.
+    pub(super) fn sort(&mut self) {
+        self.problems
+            .sort_by_key(|problem| (problem.at, problem.severity));
+        self.problems.dedup();
     }
 
     /// How many of the mistakes do not.
@@ -152,6 +162,7 @@ struct Loader<'a> {
 struct Known {
     senders: BTreeMap<String, Place>,
     mailboxes: BTreeMap<String, Place>,
+    readable_mailboxes: BTreeSet<String>,
     used_mailboxes: RefCell<BTreeSet<String>>,
 }
 
@@ -162,6 +173,13 @@ impl Loader<'_> {
         };
         self.known.senders = names_in(&tree, "senders");
         self.known.mailboxes = names_in(&tree, "mailboxes");
+        self.known.readable_mailboxes = tree
+            .get("mailboxes")
+            .map_or(&[][..], Node::entries)
+            .iter()
+            .filter(|entry| entry.value.get("imap").is_some())
+            .map(|entry| entry.key.scalar.text.clone())
+            .collect();
         let read = yaml::read::<RawMain>(&mut tree, "the main file", &mut self.scope.problems);
         let Some(mut raw) = read.value else {
             self.whole = false;
@@ -279,6 +297,7 @@ impl Loader<'_> {
         let found = Found {
             senders: &self.known.senders,
             mailboxes: &self.known.mailboxes,
+            readable_mailboxes: &self.known.readable_mailboxes,
             used_mailboxes: &self.known.used_mailboxes,
         };
         let scenario = resolve::scenario(&read, &tree, &shown, &found, &mut self.scope);
@@ -353,9 +372,7 @@ impl Loader<'_> {
     }
 
     fn finish(self, main: MainFile, scenarios: Vec<Scenario>, extra_names: Vec<String>) -> Loaded {
-        let mut problems = self.scope.problems;
-        problems.sort_by_key(|problem| (problem.at, problem.severity));
-        problems.dedup();
+        let problems = self.scope.problems;
         let broken = problems
             .iter()
             .any(|problem| problem.severity == Severity::Error);
@@ -381,12 +398,15 @@ impl Loader<'_> {
             scenarios,
             environment,
         });
-        Loaded {
+        let mut loaded = Loaded {
             plan,
             problems,
             sources: self.sources,
             extra_names,
-        }
+            secret_places: main.secret_places,
+        };
+        loaded.sort();
+        loaded
     }
 }
 

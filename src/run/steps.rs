@@ -87,7 +87,8 @@ async fn expand(
         };
     };
     let variables = variables::of_run(run);
-    let expansion = match targets::expand(for_each, &plan.inventory, net, &variables).await {
+    let expanded = targets::expand(for_each, &plan.inventory, net, &variables, selection).await;
+    let expansion = match expanded {
         Ok(expansion) => expansion,
         Err(failure) => return vec![What::Findings(vec![failure])],
     };
@@ -100,10 +101,11 @@ async fn expand(
     if !fresh.is_empty() {
         checks.push(What::Findings(fresh));
     }
-    let wanted = expansion
-        .targets
-        .into_iter()
-        .filter(|target| selection.takes_target(target));
-    checks.extend(wanted.map(|target| What::Probe(Some(target))));
+    checks.extend(
+        expansion
+            .targets
+            .into_iter()
+            .map(|target| What::Probe(Some(target))),
+    );
     checks
 }

@@ -352,10 +352,8 @@ fn each_entry(
     let mut current: Option<(String, Entry, u64)> = None;
     while let Some(row) = rows.next()? {
         let id: String = row.get(3)?;
-        if current.as_ref().is_some_and(|(known, ..)| *known != id) {
-            if let Some((known, entry, events)) = current.take() {
-                visit(known, entry, events)?;
-            }
+        if let Some((known, entry, events)) = current.take_if(|(known, ..)| *known != id) {
+            visit(known, entry, events)?;
         }
         let (_, entry, events) = current.get_or_insert_with(|| (id, Entry::default(), 0));
         let (at, fact) = read_fact(row)?;

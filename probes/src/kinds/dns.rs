@@ -1,15 +1,30 @@
 //! `dns`: a record set, compared exactly.
 
+mod authoritative;
+mod canonical;
+mod judge;
+
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use postrider_wire::text::RemoteText;
 use serde::Deserialize;
 
 use crate::context::Context;
 use crate::kind::{Kind, Names, Preview};
 use crate::kinds::deliver::MessageDefaults;
-use crate::outcome::Failure;
+use crate::kinds::dns::judge::{Wanted, judge};
+use crate::net::{Answer, Question, ask_failure, name_problem, record_type_name, server_words};
+use crate::outcome::{Failure, Finding};
+use crate::phase::Phase;
+use crate::reason::Reason;
 use crate::setting::{Period, Place, Problem, Spanned, Template};
 use crate::target::Target;
+
+/// How long one question may take unless `within` says otherwise.
+const WITHIN: Duration = Duration::from_secs(5);
+/// Lines of answers that are kept as proof.
+const MOST_LINES: usize = 100;
 
 /// Asks for the records of a name and compares them with the expected set, in any order.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
@@ -24,11 +39,12 @@ pub struct Dns {
     /// Whom to ask.
     #[serde(default)]
     pub ask: Ask,
-    /// `HOST:PORT` of the resolver for this step; the main file's `resolver` by default.
+    /// `ADDRESS:PORT` of the resolver for this step; the main file's `resolver` by default.
+    #[schemars(example = &"192.0.2.53:53")]
     pub resolver: Option<Spanned<String>>,
     /// Port of the authoritative servers; 53 by default.
-    pub port: Option<u16>,
-    /// How long to wait for each answer.
+    pub port: Option<Spanned<u16>>,
+    /// How long to wait for each answer; 5s by default.
     pub within: Option<Period>,
     /// What must hold.
     pub expect: Option<Expect>,
@@ -53,9 +69,10 @@ pub enum Ask {
 pub struct Expect {
     /// Exactly these records, in any order, in presentation form: `10 mx1.example.net`.
     #[schemars(example = ["10 mx1.example.net", "20 mx2.example.net"])]
-    pub answers: Option<Vec<Template>>,
+    pub answers: Option<Vec<Spanned<Template>>>,
     /// The response code: `NOERROR`, `NXDOMAIN`, …
-    pub rcode: Option<String>,
+    #[schemars(example = &"NXDOMAIN")]
+    pub rcode: Option<Spanned<String>>,
     /// No record may live longer than this in caches.
     pub ttl_at_most: Option<Period>,
 }
@@ -63,10 +80,68 @@ pub struct Expect {
 impl Kind for Dns {
     const NAME: &'static str = "dns";
 
-    fn check(&self, _: &Names<'_>, _: Place, _: &mut Vec<Problem>) {}
-
-    fn longest(&self, _: &MessageDefaults) -> Duration {
-        Duration::from_secs(60)
+    fn check(&self, _: &Names<'_>, _: Place, problems: &mut Vec<Problem>) {
+        let mut wrong =
+            |at: Place, title: String| problems.push(Problem::error("bad-value", at, title));
+        if let Some(problem) = self.query.literal().as_deref().and_then(name_problem) {
+            wrong(self.query.at, problem);
+        }
+        let known_type = record_type_name(&self.r#type);
+        if known_type.is_none() {
+            let upper = self.r#type.to_uppercase();
+            wrong(
+                self.r#type.at,
+                match record_type_name(&upper) {
+                    Some(_) => format!("`{}` is no record type: write `{upper}`", *self.r#type),
+                    None => format!(
+                        "`{}` is no record type: write one as `MX`, `TXT`, or `TYPE123` by its number",
+                        *self.r#type
+                    ),
+                },
+            );
+        }
+        if let Some(resolver) = &self.resolver
+            && resolver.parse::<SocketAddr>().is_err()
+        {
+            wrong(
+                resolver.at,
+                format!(
+                    "`{}` is not an address with a port: write it as `192.0.2.53:53` or `[2001:db8::53]:53`",
+                    **resolver
+                ),
+            );
+        }
+        for expect in [&self.expect, &self.prefer].into_iter().flatten() {
+            for answer in expect.answers.iter().flatten() {
+                if let (Some(record_type), Some(text)) = (&known_type, answer.literal())
+                    && let Err(problem) = canonical::of_expected(record_type, &text)
+                {
+                    wrong(answer.at, problem);
+                }
+            }
+            if let Some(rcode) = &expect.rcode
+                && !judge::RCODES.contains(&rcode.as_str())
+            {
+                wrong(
+                    rcode.at,
+                    format!(
+                        "`{}` is no response code: there are {}",
+                        **rcode,
+                        judge::RCODES.map(|code| format!("`{code}`")).join(", ")
+                    ),
+                );
+            }
+        }
+        if let Some(port) = self.port.as_ref().filter(|_| self.ask == Ask::Resolver) {
+            problems.push(
+                Problem::error(
+                    "conflicting-keys",
+                    port.at,
+                    "`port` is the authoritative servers' port, and only the resolver is asked",
+                )
+                .help("write `ask: every-authoritative-server`, or give the port in `resolver`"),
+            );
+        }
     }
 
     fn preview(&self, _: &MessageDefaults, _: Option<&Target>) -> Preview {
@@ -81,7 +156,143 @@ impl Kind for Dns {
         ))
     }
 
-    async fn run(&self, _: &Context<'_>) -> Result<(), Failure> {
+    fn longest(&self, _: &MessageDefaults) -> Duration {
+        let questions = match self.ask {
+            Ask::Resolver => 1,
+            Ask::EveryAuthoritativeServer => authoritative::MOST_ROUNDS,
+        };
+        self.within() * questions + Duration::from_secs(1)
+    }
+
+    async fn run(&self, cx: &Context<'_>) -> Result<(), Failure> {
+        let asked = Asked {
+            name: cx.fill(&self.query)?,
+            record_type: record_type_name(&self.r#type).ok_or_else(|| {
+                Failure::new(
+                    Reason::Internal,
+                    format!("`{}` is no record type", *self.r#type),
+                )
+            })?,
+            resolver: self.resolver.as_ref().and_then(|text| text.parse().ok()),
+            within: self.within(),
+            rules: [(self.expect.as_ref(), false), (self.prefer.as_ref(), true)]
+                .into_iter()
+                .filter_map(|(expect, is_preference)| expect.map(|expect| (expect, is_preference)))
+                .map(|(expect, is_preference)| {
+                    Ok((wanted(expect, &self.r#type, cx)?, is_preference))
+                })
+                .collect::<Result<_, Failure>>()?,
+        };
+        let good = match self.ask {
+            Ask::Resolver => asked.the_resolver(cx).await?,
+            Ask::EveryAuthoritativeServer => {
+                let port = self.port.as_ref().map_or(53, |port| **port);
+                authoritative::ask(&asked, port, cx).await?
+            }
+        };
+        if good && asked.is_exact() {
+            cx.note("exact");
+        }
         Ok(())
     }
+}
+
+impl Dns {
+    fn within(&self) -> Duration {
+        self.within.map_or(WITHIN, |within| within.0)
+    }
+}
+
+/// One question with everything filled in.
+#[derive(Debug)]
+struct Asked {
+    name: String,
+    record_type: String,
+    resolver: Option<SocketAddr>,
+    within: Duration,
+    /// What must hold, and (`true`) what should.
+    rules: Vec<(Wanted, bool)>,
+}
+
+impl Asked {
+    fn question(&self) -> Question {
+        Question::new(&*self.name, &*self.record_type, self.within)
+    }
+
+    fn is_exact(&self) -> bool {
+        self.rules
+            .iter()
+            .any(|(wanted, _)| wanted.answers.is_some())
+    }
+
+    /// Everything that the answer breaks.
+    fn judged(&self, answer: &Answer) -> Vec<Finding> {
+        let question = self.question();
+        if self.rules.is_empty() {
+            return judge(&Wanted::default(), &question, answer);
+        }
+        self.rules
+            .iter()
+            .flat_map(|(wanted, is_preference)| {
+                judge(wanted, &question, answer)
+                    .into_iter()
+                    .map(move |finding| match is_preference {
+                        true => finding.as_preference(),
+                        false => finding,
+                    })
+            })
+            .collect()
+    }
+
+    /// Whether everything holds.
+    async fn the_resolver(&self, cx: &Context<'_>) -> Result<bool, Failure> {
+        let question = self.question();
+        let answer = cx
+            .phase(
+                Phase::Dns,
+                cx.around.net.ask(self.resolver, question.clone()),
+            )
+            .await
+            .map_err(|error| ask_failure(&error, &question, self.resolver.is_none()))?;
+        let lines = answer.records.iter().map(|record| {
+            line(&format!(
+                "{} {} {} {}",
+                record.name, record.record_type, record.ttl, record.data
+            ))
+        });
+        let mut lines: Vec<String> = lines.take(MOST_LINES).collect();
+        if lines.is_empty() {
+            lines.push(format!("{}: {}", server_words(answer.server), answer.rcode));
+        }
+        cx.evidence(|evidence| evidence.answers.extend(lines));
+        let findings = self.judged(&answer);
+        let good = findings.is_empty();
+        for finding in findings {
+            cx.find(finding);
+        }
+        Ok(good)
+    }
+}
+
+fn wanted(expect: &Expect, record_type: &str, cx: &Context<'_>) -> Result<Wanted, Failure> {
+    let answers = expect.answers.as_ref().map(|answers| {
+        answers
+            .iter()
+            .map(|answer| {
+                let text = cx.fill(answer)?;
+                canonical::of_expected(record_type, &text)
+                    .map_err(|problem| Failure::new(Reason::Internal, problem))
+            })
+            .collect::<Result<Vec<String>, Failure>>()
+    });
+    Ok(Wanted {
+        answers: answers.transpose()?,
+        rcode: expect.rcode.as_ref().map(|rcode| rcode.value.clone()),
+        ttl_at_most: expect.ttl_at_most.map(|limit| limit.0),
+    })
+}
+
+/// Remote text, safe and on one line.
+fn line(text: &str) -> String {
+    RemoteText::new(text.as_bytes(), RemoteText::LINE).to_string()
 }

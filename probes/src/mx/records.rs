@@ -1,14 +1,11 @@
-//! What an MX answer and an address answer say. Pure.
+//! What an MX answer says. Pure.
 
 use std::net::IpAddr;
 
 use crate::mx::MxHost;
-use crate::net::{Answer, Record, RecordData};
+use crate::net::{Answer, RecordData, end_of_chain};
 use crate::outcome::{Failure, Finding};
 use crate::reason::Reason;
-
-/// Aliases of aliases are followed so far.
-const LONGEST_CHAIN: usize = 16;
 
 /// The hosts that an MX answer names, still without addresses.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,7 +22,7 @@ pub(super) struct Listed {
 /// When the domain publishes that it accepts no mail.
 pub(super) fn listed(domain: &str, answer: &Answer) -> Result<Listed, Failure> {
     let domain = domain.trim_end_matches('.').to_ascii_lowercase();
-    let (owner, _) = end_of_chain(&domain, &answer.records);
+    let owner = end_of_chain(&domain, &answer.records);
     let mut records: Vec<(u16, &str)> = answer
         .records
         .iter()
@@ -76,48 +73,6 @@ pub(super) fn listed(domain: &str, answer: &Answer) -> Result<Listed, Failure> {
     Ok(listed)
 }
 
-/// The addresses that an answer gives for a host.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Found {
-    pub(super) addresses: Vec<IpAddr>,
-    pub(super) cname: Option<String>,
-}
-
-/// Reads the answer to an A or AAAA question.
-pub(super) fn addresses_of(host: &str, answer: &Answer) -> Found {
-    let (owner, is_alias) = end_of_chain(host, &answer.records);
-    Found {
-        addresses: answer
-            .records
-            .iter()
-            .filter(|record| record.name == owner)
-            .filter_map(|record| match record.data {
-                RecordData::Address(address) => Some(address),
-                _ => None,
-            })
-            .collect(),
-        cname: is_alias.then(|| owner.to_owned()),
-    }
-}
-
-/// Follows the aliases within one answer; a loop ends where it is noticed.
-fn end_of_chain<'a>(name: &'a str, records: &'a [Record]) -> (&'a str, bool) {
-    let mut owner = name;
-    for _ in 0..LONGEST_CHAIN {
-        let next = records.iter().find_map(|record| match &record.data {
-            RecordData::Name(target) if record.record_type == "CNAME" && record.name == owner => {
-                Some(target.as_str())
-            }
-            _ => None,
-        });
-        match next {
-            Some(target) => owner = target,
-            None => break,
-        }
-    }
-    (owner, owner != name)
-}
-
 fn host(name: &str, preference: u16) -> MxHost {
     MxHost {
         name: name.to_owned(),
@@ -142,4 +97,127 @@ fn no_host_name(name: &str) -> Option<String> {
                 .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
     });
     (!is_host).then(|| "this is no host name".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::net::Record;
+
+    fn answer(records: &[(&str, RecordData)]) -> Answer {
+        Answer {
+            rcode: "NOERROR".to_owned(),
+            records: records
+                .iter()
+                .map(|(name, data)| Record {
+                    name: (*name).to_owned(),
+                    record_type: match data {
+                        RecordData::Mx { .. } => "MX",
+                        _ => "CNAME",
+                    }
+                    .to_owned(),
+                    ttl: 60,
+                    data: data.clone(),
+                })
+                .collect(),
+            authoritative: false,
+            server: ([127, 0, 0, 1], 53).into(),
+            took: Duration::ZERO,
+        }
+    }
+
+    fn mx(preference: u16, host: &str) -> (&'static str, RecordData) {
+        let host = host.to_owned();
+        ("example.test", RecordData::Mx { preference, host })
+    }
+
+    fn alias(name: &'static str, target: &str) -> (&'static str, RecordData) {
+        (name, RecordData::Name(target.to_owned()))
+    }
+
+    /// `10 mx1, 20 mx2 (why not)`, then the findings.
+    fn shown(records: &[(&str, RecordData)]) -> String {
+        let listed = match listed("Example.test.", &answer(records)) {
+            Ok(listed) => listed,
+            Err(failure) => return failure.line(),
+        };
+        let hosts = listed.hosts.iter().map(|host| match &host.failure {
+            Some(failure) => format!("{} {} ({})", host.preference, host.name, failure.message),
+            None => format!("{} {}", host.preference, host.name),
+        });
+        let findings = listed.findings.iter().map(Finding::line);
+        let implicit = listed.implicit.then(|| "implicit".to_owned());
+        hosts
+            .chain(implicit)
+            .chain(findings)
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+
+    #[test]
+    fn an_mx_answer_is_read_as_rfc_5321_says() {
+        for (records, wanted) in [
+            (vec![], "0 example.test, implicit"),
+            (
+                vec![mx(20, "mx2.test"), mx(10, "mx1.test")],
+                "10 mx1.test, 20 mx2.test",
+            ),
+            // Equal ones keep the resolver's order.
+            (
+                vec![mx(10, "b.test"), mx(5, "c.test"), mx(10, "a.test")],
+                "5 c.test, 10 b.test, 10 a.test",
+            ),
+            (
+                vec![mx(0, ".")],
+                "dns-mismatch: example.test publishes a null MX: it accepts no mail",
+            ),
+            // Preference 0 alone is not a null MX, and a null MX need not have preference 0.
+            (vec![mx(0, "mx1.test")], "0 mx1.test"),
+            (
+                vec![mx(10, ".")],
+                "dns-mismatch: example.test publishes a null MX: it accepts no mail",
+            ),
+            (
+                vec![mx(0, "."), mx(10, "mx1.test")],
+                "10 mx1.test, dns-mismatch: example.test publishes a null MX beside other MX records",
+            ),
+            (vec![mx(20, "mx1.test"), mx(10, "mx1.test")], "10 mx1.test"),
+            (
+                vec![mx(10, "192.0.2.1")],
+                "10 192.0.2.1 (an address stands where a host name must be)",
+            ),
+            (
+                vec![mx(10, "[192.0.2.1]")],
+                "10 [192.0.2.1] (an address stands where a host name must be)",
+            ),
+            (
+                vec![mx(10, "mx 1.test")],
+                "10 mx 1.test (this is no host name)",
+            ),
+            // The domain itself may be an alias: its target's records count.
+            (
+                vec![
+                    alias("example.test", "other.test"),
+                    ("other.test", mx(10, "mx1.other.test").1),
+                ],
+                "10 mx1.other.test",
+            ),
+            // Records of somebody else do not.
+            (
+                vec![("other.test", mx(10, "mx1.other.test").1)],
+                "0 example.test, implicit",
+            ),
+            (
+                vec![
+                    alias("example.test", "a.test"),
+                    alias("a.test", "example.test"),
+                ],
+                "0 example.test, implicit",
+            ),
+        ] {
+            assert_eq!(shown(&records), wanted, "{records:?}");
+        }
+    }
 }

@@ -8,6 +8,8 @@ use hickory_resolver::proto::op::{Edns, Message, MessageType, OpCode, Query, Res
 use hickory_resolver::proto::rr::rdata::SOA;
 use hickory_resolver::proto::rr::{DNSClass, Name, RData, RecordType};
 
+use postrider_wire::text::visible;
+
 use crate::net::{Question, Record, RecordData};
 
 /// What fits through every network without fragments, as DNS flag day 2020 settled.
@@ -117,7 +119,7 @@ impl Asked {
                     .map(record)
                     .collect(),
             }),
-            Err(error) => Received::Broken(error.to_string()),
+            Err(error) => Received::Broken(visible(&error.to_string())),
         }
     }
 
@@ -135,10 +137,16 @@ impl Asked {
     }
 }
 
-/// Whether `text` names a record type: a mnemonic, or `TYPE123` (RFC 3597 §5).
+/// The name under which answers carry the record type that `text` names: a mnemonic, or `TYPE123` (RFC 3597 §5).
 #[must_use]
-pub(crate) fn is_record_type(text: &str) -> bool {
-    record_type_of(text).is_some()
+pub(crate) fn record_type_name(text: &str) -> Option<String> {
+    record_type_of(text).map(type_name)
+}
+
+/// Why a name cannot be asked for.
+#[must_use]
+pub(crate) fn name_problem(text: &str) -> Option<String> {
+    name_of(text).err()
 }
 
 fn record_type_of(text: &str) -> Option<RecordType> {
@@ -324,4 +332,260 @@ fn rcode_name(code: ResponseCode) -> String {
         other => return format!("RCODE{}", u16::from(other)),
     };
     name.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use hickory_resolver::proto::rr::Record as Sent;
+    use hickory_resolver::proto::rr::rdata::{MX, TXT};
+
+    use super::*;
+
+    fn asked(name: &str, record_type: &str) -> Asked {
+        Asked::new(&Question::new(name, record_type, Duration::ZERO)).unwrap()
+    }
+
+    /// An answer to `asked` with these records.
+    fn reply(asked: &Asked, records: impl IntoIterator<Item = (Name, RData)>) -> Message {
+        let mut message = Message::response(asked.id, OpCode::Query);
+        message.add_query(Query::query(asked.name.clone(), asked.record_type));
+        for (name, data) in records {
+            message.add_answer(Sent::from_rdata(name, 60, data));
+        }
+        message
+    }
+
+    fn name(text: &str) -> Name {
+        name_of(text).unwrap()
+    }
+
+    fn read(asked: &Asked, message: &Message) -> Received {
+        asked.read(&message.to_vec().unwrap())
+    }
+
+    fn data(asked: &Asked, data: RData) -> String {
+        match read(asked, &reply(asked, [(asked.name.clone(), data)])) {
+            Received::Answer(reply) => reply.records[0].data.to_string(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_name_is_asked_for_as_it_is_or_refused_with_the_reason() {
+        for name in [
+            "example.test",
+            "Example.Test.",
+            "_25._tcp.mx1.example.test",
+            "0/25.2.0.192.in-addr.arpa",
+            ".",
+            "*.example.test",
+        ] {
+            assert_eq!(name_problem(name), None, "{name}");
+        }
+        let long_label = format!("{}.test", "a".repeat(64));
+        let long_name = "abcdefgh.".repeat(29);
+        for (name, part) in [
+            ("", "an empty text"),
+            ("a..b", "1 to 63"),
+            (".test", "1 to 63"),
+            (&*long_label, "1 to 63"),
+            (&*long_name, "at most 253"),
+            ("exämple.test", "visible ASCII"),
+            ("a b.test", "visible ASCII"),
+            ("a\r\nb.test", "visible ASCII"),
+        ] {
+            let problem = name_problem(name).unwrap();
+            assert!(problem.contains(part), "{name}: {problem}");
+        }
+    }
+
+    #[test]
+    fn a_type_is_a_mnemonic_or_a_number() {
+        for (text, name) in [
+            ("MX", Some("MX")),
+            ("TYPE15", Some("MX")),
+            ("TYPE65280", Some("TYPE65280")),
+            ("ANY", Some("ANY")),
+            ("mx", None),
+            ("TYPE0", None),
+            ("TYPE65536", None),
+            ("TYPEX", None),
+            ("AXFR", None),
+            ("", None),
+        ] {
+            assert_eq!(record_type_name(text).as_deref(), name, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_query_asks_for_recursion_only_of_a_resolver() {
+        let question = Question::new("example.test", "MX", Duration::ZERO);
+        for (question, wanted) in [
+            (question.clone(), true),
+            (question.without_recursion(), false),
+        ] {
+            let bytes = Asked::new(&question).unwrap().message().unwrap();
+            let message = Message::from_vec(&bytes).unwrap();
+            assert_eq!(message.metadata.recursion_desired, wanted);
+            assert_eq!(message.edns.unwrap().max_payload(), PAYLOAD);
+        }
+    }
+
+    #[test]
+    fn records_are_read_in_lower_case_without_the_trailing_dot() {
+        let asked = asked("example.test", "MX");
+        let host = name("MX1.Example.TEST.");
+        let sent = reply(
+            &asked,
+            [(name("EXAMPLE.test"), RData::MX(MX::new(10, host)))],
+        );
+        let Received::Answer(reply) = read(&asked, &sent) else {
+            panic!("no answer");
+        };
+        assert_eq!(
+            reply.records,
+            [Record {
+                name: "example.test".to_owned(),
+                record_type: "MX".to_owned(),
+                ttl: 60,
+                data: RecordData::Mx {
+                    preference: 10,
+                    host: "mx1.example.test".to_owned()
+                },
+            }]
+        );
+        assert_eq!(reply.rcode, "NOERROR");
+    }
+
+    #[test]
+    fn data_has_one_presentation_form() {
+        let asked = asked("example.test", "TXT");
+        let txt = |parts: &[&[u8]]| RData::TXT(TXT::from_bytes(parts.to_vec()));
+        let unknown = |bytes: &[u8]| RData::Unknown {
+            code: RecordType::Unknown(65280),
+            rdata: hickory_resolver::proto::rr::rdata::NULL::with(bytes.to_vec()),
+        };
+        for (sent, shown) in [
+            (RData::MX(MX::new(0, Name::root())), "0 ."),
+            (txt(&[b"v=spf1 ", b"-all"]), "v=spf1 -all"),
+            (txt(&[b"gr\xc3\xbc\xc3\x9fe"]), "grüße"),
+            (txt(&[b"a\xffb\r\n"]), "a\\255b\\013\\010"),
+            (unknown(&[10, 0, 0, 1]), "\\# 4 0a000001"),
+        ] {
+            assert_eq!(data(&asked, sent), shown);
+        }
+    }
+
+    #[test]
+    fn a_hostile_label_stays_one_visible_label() {
+        let asked = asked("example.test", "CNAME");
+        let label: &[u8] = b"a.b\\\x1b[2J";
+        let hostile = Name::from_labels([label, b"test"]).unwrap();
+        let shown = data(
+            &asked,
+            RData::CNAME(hickory_resolver::proto::rr::rdata::CNAME(hostile)),
+        );
+        assert_eq!(shown, "a\\.b\\\\\\027[2j.test");
+    }
+
+    #[test]
+    fn what_does_not_belong_to_the_question_is_a_stray() {
+        let asked = asked("example.test", "MX");
+        let good = reply(&asked, []);
+        assert!(matches!(read(&asked, &good), Received::Answer(_)));
+
+        let mut other_id = good.clone();
+        other_id.metadata.id = asked.id.wrapping_add(1);
+        let mut query = good.clone();
+        query.metadata.message_type = MessageType::Query;
+        let mut other_name = good.clone();
+        other_name.queries = vec![Query::query(name("other.test"), RecordType::MX)];
+        let mut other_type = good.clone();
+        other_type.queries = vec![Query::query(asked.name.clone(), RecordType::A)];
+        let mut no_question = good.clone();
+        no_question.queries.clear();
+        let mut two_questions = good.clone();
+        two_questions.queries.extend(good.queries.clone());
+        for stray in [
+            other_id,
+            query,
+            other_name,
+            other_type,
+            no_question,
+            two_questions,
+        ] {
+            assert!(matches!(read(&asked, &stray), Received::Stray), "{stray:?}");
+        }
+        for bytes in [&b""[..], &[0; 7], &[0; 11]] {
+            assert!(matches!(asked.read(bytes), Received::Stray));
+        }
+    }
+
+    #[test]
+    fn a_refusal_may_leave_the_question_out() {
+        let asked = asked("example.test", "MX");
+        let mut refusal = reply(&asked, []);
+        refusal.queries.clear();
+        refusal.metadata.response_code = ResponseCode::Refused;
+        match read(&asked, &refusal) {
+            Received::Answer(reply) => assert_eq!(reply.rcode, "REFUSED"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_cut_answer_is_truncated_even_when_it_ends_inside_a_record() {
+        let asked = asked("example.test", "MX");
+        let mut cut = reply(
+            &asked,
+            [(asked.name.clone(), RData::MX(MX::new(1, name("a"))))],
+        );
+        cut.metadata.truncation = true;
+        let mut bytes = cut.to_vec().unwrap();
+        assert!(matches!(asked.read(&bytes), Received::Truncated));
+        bytes.truncate(bytes.len() - 3);
+        assert!(matches!(asked.read(&bytes), Received::Truncated));
+    }
+
+    #[test]
+    fn a_broken_answer_says_so_and_never_panics() {
+        let asked = asked("example.test", "MX");
+        let whole = reply(
+            &asked,
+            [(asked.name.clone(), RData::MX(MX::new(1, name("a"))))],
+        )
+        .to_vec()
+        .unwrap();
+        let is_broken = |bytes: &[u8]| matches!(asked.read(bytes), Received::Broken(_));
+        assert!(is_broken(&whole[..whole.len() - 1]));
+
+        // An owner name that points to itself, and two that point at each other.
+        let owner = 12 + asked.name.len() + 4;
+        for (at, pointer) in [(owner, owner), (owner, owner + 2), (owner, 0xfff)] {
+            let mut bytes = whole.clone();
+            bytes[at..at + 2].copy_from_slice(&(0xc000 | pointer as u16).to_be_bytes());
+            assert!(is_broken(&bytes), "{pointer}");
+        }
+
+        // More records are announced than there are.
+        let mut bytes = whole.clone();
+        bytes[6..8].copy_from_slice(&1000_u16.to_be_bytes());
+        assert!(is_broken(&bytes));
+        bytes[6..8].copy_from_slice(&1001_u16.to_be_bytes());
+        match asked.read(&bytes) {
+            Received::Broken(problem) => assert_eq!(problem, "more than 1000 records"),
+            other => panic!("{other:?}"),
+        }
+
+        for at in 0..whole.len() {
+            for byte in [0, 0x3f, 0x7f, 0xc0, 0xff] {
+                let mut bytes = whole.clone();
+                bytes[at] = byte;
+                let _ = asked.read(&bytes);
+                let _ = asked.read(&bytes[..at]);
+            }
+        }
+    }
 }

@@ -4,6 +4,7 @@ mod answer;
 mod connect;
 mod exchange;
 mod failure;
+mod lookup;
 mod system;
 
 use std::future::Future;
@@ -11,9 +12,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::time::Duration;
 
+pub(crate) use answer::{name_problem, record_type_name};
 pub use connect::NoRoute;
 pub use failure::{answer_failure, ask_failure, connect_failure};
-pub(crate) use failure::{server_words, system_words, visible};
+pub(crate) use failure::{server_words, system_words};
+pub(crate) use lookup::end_of_chain;
+pub use lookup::{Addresses, addresses, lookup};
 pub use system::SystemNet;
 
 use crate::dialogue::stream::BoxStream;

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use aws_lc_rs::digest;
+use postrider_wire::text::RemoteText;
 use rustls::pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
@@ -12,7 +13,7 @@ use crate::outcome::TlsFacts;
 
 /// More names of one certificate than this are not kept.
 const MOST_NAMES: usize = 100;
-/// Longer texts than this are cut.
+/// Longer texts than this are cut, in characters.
 const LONGEST: usize = 300;
 
 /// The facts of the first certificate of a chain; the empty ones when it cannot be read.
@@ -91,5 +92,5 @@ fn address(bytes: &[u8]) -> Option<IpAddr> {
 
 /// Safe to print, on one line, and not endless.
 pub(super) fn shown(text: &str) -> String {
-    crate::net::visible(text).chars().take(LONGEST).collect()
+    RemoteText::new(text.as_bytes(), LONGEST).to_string()
 }

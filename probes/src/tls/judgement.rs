@@ -27,44 +27,37 @@ pub(super) struct Presented<'a> {
     pub(super) algorithms: &'a [&'a dyn SignatureVerificationAlgorithm],
 }
 
-/// What is wrong, each in one sentence that continues "the certificate …".
+/// Each a sentence that continues "the certificate …", or `None`.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Faults {
-    /// Everything.
-    pub(super) all: Option<String>,
-    /// Everything but the name.
-    pub(super) but_name: Option<String>,
+pub(super) struct Judgement {
+    /// All faults.
+    pub(super) fault: Option<String>,
+    /// All faults but a wrong name.
+    pub(super) fault_but_name: Option<String>,
 }
 
-impl Faults {
-    fn both(fault: Option<String>) -> Self {
+impl Judgement {
+    /// A fault in which names play no part.
+    fn apart_from_names(fault: Option<String>) -> Self {
         Self {
-            all: fault.clone(),
-            but_name: fault,
+            fault: fault.clone(),
+            fault_but_name: fault,
         }
     }
 }
 
-/// All faults of what was presented.
-pub(super) fn faults(presented: &Presented<'_>) -> Faults {
+pub(super) fn of(presented: &Presented<'_>) -> Judgement {
     if presented.trust.insecure {
-        return Faults::default();
+        return Judgement::default();
     }
     let Some(leaf) = presented.chain.first() else {
-        return Faults::both(Some("is missing".to_owned()));
+        return Judgement::apart_from_names(Some("is missing".to_owned()));
     };
     if let Some(pin) = presented.trust.pin {
-        let found = fingerprint(leaf);
-        return Faults::both((found != pin).then(|| {
-            format!(
-                "has the SHA-256 fingerprint {}, not the pinned {}",
-                hex(&found),
-                hex(&pin)
-            )
-        }));
+        return Judgement::apart_from_names(pin_fault(leaf, pin));
     }
     let (Some(certificate), Ok(parsed)) = (parse(leaf), ParsedCertificate::try_from(leaf)) else {
-        return Faults::both(Some("cannot be read".to_owned()));
+        return Judgement::apart_from_names(Some("cannot be read".to_owned()));
     };
     let mut faults: Vec<String> = [
         time_fault(&certificate, presented.now),
@@ -73,13 +66,24 @@ pub(super) fn faults(presented: &Presented<'_>) -> Faults {
     .into_iter()
     .flatten()
     .collect();
-    let sentence = |faults: &[String]| (!faults.is_empty()).then(|| faults.join("; "));
-    let but_name = sentence(&faults);
+    let joined = |faults: &[String]| (!faults.is_empty()).then(|| faults.join("; "));
+    let fault_but_name = joined(&faults);
     faults.extend(name_fault(presented, &certificate, &parsed));
-    Faults {
-        all: sentence(&faults),
-        but_name,
+    Judgement {
+        fault: joined(&faults),
+        fault_but_name,
     }
+}
+
+fn pin_fault(leaf: &CertificateDer<'_>, pin: [u8; 32]) -> Option<String> {
+    let found = fingerprint(leaf);
+    (found != pin).then(|| {
+        format!(
+            "has the SHA-256 fingerprint {}, not the pinned {}",
+            hex(&found),
+            hex(&pin)
+        )
+    })
 }
 
 fn time_fault(certificate: &X509Certificate<'_>, now: UnixTime) -> Option<String> {

@@ -1,6 +1,6 @@
 //! The main file: platform, senders, mailboxes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -29,6 +29,8 @@ pub(in crate::config) struct MainFile {
     pub(in crate::config) senders: BTreeMap<String, Sender>,
     pub(in crate::config) mailboxes: BTreeMap<String, MailboxAccount>,
     pub(in crate::config) lost_after: Duration,
+    /// Where each secret is named.
+    pub(in crate::config) secret_places: HashMap<SecretSource, Place>,
 }
 
 /// When a mail is given up: longer than most senders try (RFC 5321 §4.5.4.1 asks for 4 to 5 days).
@@ -67,13 +69,23 @@ pub(in crate::config) fn main_file(raw: &RawMain, root: Place, scope: &mut Scope
     };
     for (name, sender) in &raw.senders.0 {
         scope.name("the name of a sender", name);
+        if let Some(dkim) = &sender.dkim {
+            let source = SecretSource::File(dkim.key_file.value.clone());
+            main.secret_places.insert(source, dkim.key_file.at);
+        }
         if let Some(sender) = scope.sender(name, sender) {
             main.senders.insert(name.value.clone(), sender);
         }
     }
     for (name, mailbox) in &raw.mailboxes.0 {
         scope.name("the name of a mailbox", name);
+        let written = mailbox.password_file.as_ref().map(|file| file.at);
+        let named = written.or(mailbox.password_env.as_ref().map(|variable| variable.at));
         if let Some(mailbox) = scope.mailbox(name, mailbox) {
+            if let Some(source) = &mailbox.password {
+                main.secret_places
+                    .insert(source.clone(), named.unwrap_or(name.at));
+            }
             main.mailboxes.insert(name.value.clone(), mailbox);
         }
     }

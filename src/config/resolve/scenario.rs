@@ -22,6 +22,7 @@ use crate::config::yaml::{Node, Read};
 pub(in crate::config) struct Found<'a> {
     pub(in crate::config) senders: &'a BTreeMap<String, Place>,
     pub(in crate::config) mailboxes: &'a BTreeMap<String, Place>,
+    pub(in crate::config) readable_mailboxes: &'a BTreeSet<String>,
     pub(in crate::config) used_mailboxes: &'a RefCell<BTreeSet<String>>,
 }
 
@@ -71,6 +72,7 @@ pub(in crate::config) fn scenario(
         mailboxes: found.mailboxes,
         message,
         for_each: false,
+        readable_mailboxes: found.readable_mailboxes,
         used_mailboxes: found.used_mailboxes,
     };
     message.check(&names, &mut scope.problems);

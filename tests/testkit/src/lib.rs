@@ -1,3 +1,4 @@
 //! Test kit.
 
 pub mod live;
+pub mod net;

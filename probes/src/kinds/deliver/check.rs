@@ -24,6 +24,12 @@ const HOSTS: u32 = 8;
 /// Reports references, contradictions and values that the types cannot refuse; `at` is the verb.
 pub(super) fn check(deliver: &Deliver, names: &Names<'_>, at: Place, problems: &mut Vec<Problem>) {
     accounts(deliver, names, at, problems);
+    if let (Some(to), Some(arrives)) = (
+        deliver.to.as_ref().or(names.message.to.as_ref()),
+        deliver.expected_arrival(),
+    ) {
+        names.readable(to, arrives.within.at, problems);
+    }
     destination(deliver, names, at, problems);
     if let Some(envelope_to) = &deliver.envelope_to {
         parse::<Mailbox>("bad-address", "a mail address", envelope_to, problems);

@@ -7,6 +7,7 @@ use crate::setting::{Place, Problem};
 /// Reports references and contradictions; `at` is the verb.
 pub(super) fn check(imap: &Imap, names: &Names<'_>, at: Place, problems: &mut Vec<Problem>) {
     names.mailbox(&imap.r#in, problems);
+    names.readable(&imap.r#in, imap.r#in.at, problems);
     if imap.folder.is_empty() {
         problems.push(Problem::error("bad-value", at, "`folder` is empty"));
     }
