@@ -1,1 +1,2 @@
 mod config_shipped;
+mod mailbox_watch;
