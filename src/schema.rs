@@ -35,14 +35,74 @@ pub fn text(schema: &Value) -> String {
     format!("{schema:#}\n")
 }
 
+/// How deep types with keys lie inside each other without an example of their own.
+const NESTED: usize = 4;
+
 /// The schema of something that people write.
 fn written<T: JsonSchema>() -> Value {
-    SchemaSettings::draft2020_12()
+    let mut schema = SchemaSettings::draft2020_12()
         .for_deserialize()
         .with_transform(schemars::transform::RecursiveTransform(without_null))
         .into_generator()
         .into_root_schema_for::<T>()
-        .to_value()
+        .to_value();
+    for _ in 0..NESTED {
+        examples_from_parts(&mut schema);
+    }
+    schema
+}
+
+/// Gives each type with keys an example made of the examples of its required keys, or of its first key.
+fn examples_from_parts(root: &mut Value) {
+    let whole = root.clone();
+    let Some(types) = root.get_mut("$defs").and_then(Value::as_object_mut) else {
+        return;
+    };
+    for schema in types.values_mut().filter_map(Value::as_object_mut) {
+        let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
+            continue;
+        };
+        if schema.contains_key("examples") {
+            continue;
+        }
+        let required: Vec<&str> = schema
+            .get("required")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        let shown = |key: &str| required.is_empty() || required.contains(&key);
+        let mut parts = properties
+            .iter()
+            .filter(|(key, _)| shown(key))
+            .filter_map(|(key, schema)| Some((key.clone(), example_of(schema, &whole)?)));
+        let example: serde_json::Map<String, Value> = if required.is_empty() {
+            parts.next().into_iter().collect()
+        } else {
+            parts.collect()
+        };
+        if !example.is_empty() && example.len() >= required.len() {
+            schema.insert(
+                "examples".to_owned(),
+                Value::from(vec![Value::Object(example)]),
+            );
+        }
+    }
+}
+
+/// An example of a key: its own, or one of its type.
+fn example_of(schema: &Value, root: &Value) -> Option<Value> {
+    let first = |schema: &Value| schema.get("examples")?.get(0).cloned();
+    let word = |schema: &Value| schema.get("oneOf")?.get(0)?.get("const").cloned();
+    let target = schema
+        .get("$ref")
+        .and_then(Value::as_str)
+        .and_then(|pointer| root.pointer(pointer.trim_start_matches('#')))
+        .unwrap_or(schema);
+    first(schema)
+        .or_else(|| first(target))
+        .or_else(|| word(target))
 }
 
 /// A key without a value is a mistake, so `null` is no way to leave an optional value out.

@@ -22,18 +22,30 @@ use super::{Folders, Shared, lock};
 
 /// For each IMAP command. Generous: opening a huge folder takes its time.
 const COMMAND: Duration = Duration::from_secs(30);
+const INBOX: &str = "INBOX";
 /// What the junk folder is called until its name is known.
 const NAMELESS: &str = "Junk";
 /// Successful looks are told at most so often while the watch polls fast.
 const TOLD_EVERY: Duration = Duration::from_millis(100);
 
 /// What is watched.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
     /// A folder in which mail is expected.
     Folder(String),
     /// Whatever folder is the junk folder (RFC 6154), if there is one.
     Junk,
+}
+
+impl Place {
+    /// A folder by its name as people write it.
+    pub(super) fn folder(name: &str) -> Self {
+        // RFC 9051 §5.1: INBOX, in any case, is one folder.
+        match name.eq_ignore_ascii_case(INBOX) {
+            true => Self::Folder(INBOX.to_owned()),
+            false => Self::Folder(name.to_owned()),
+        }
+    }
 }
 
 /// What a watch is made of.
@@ -199,8 +211,8 @@ impl Watch {
 
     /// The folder to open, and whether it is the junk folder; `None` if there is no junk folder.
     async fn find_folder(&self, session: &mut Session) -> Result<Option<(String, bool)>, End> {
-        if self.place == Place::Folder("INBOX".to_owned()) {
-            return Ok(Some(("INBOX".to_owned(), false)));
+        if self.place == Place::folder(INBOX) {
+            return Ok(Some((INBOX.to_owned(), false)));
         }
         // Also tells the session how the server spells the name.
         let folders = session.folders().await?;

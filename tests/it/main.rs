@@ -1,2 +1,6 @@
+//! Everything that is tested through the public interface.
+
+mod config_errors;
 mod config_shipped;
 mod mailbox_watch;
+mod schemas;

@@ -1,6 +1,6 @@
 //! The main file: platform, senders, mailboxes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -36,8 +36,13 @@ pub(in crate::config) struct MainFile {
 /// When a mail is given up: longer than most senders try (RFC 5321 §4.5.4.1 asks for 4 to 5 days).
 const LOST_AFTER: Duration = Duration::from_secs(5 * 86_400);
 
-/// Resolves the main file; `root` is the place of its first key.
-pub(in crate::config) fn main_file(raw: &RawMain, root: Place, scope: &mut Scope<'_>) -> MainFile {
+/// Resolves the main file; `root` is the place of its first key, `cuts` is what was wrong and left out.
+pub(in crate::config) fn main_file(
+    raw: &RawMain,
+    root: Place,
+    cuts: &BTreeSet<(Place, String)>,
+    scope: &mut Scope<'_>,
+) -> MainFile {
     scope.version(raw.version, root, "the main file");
     if let Some(vantage) = &raw.vantage {
         scope.name("the name of a vantage", vantage);
@@ -81,7 +86,8 @@ pub(in crate::config) fn main_file(raw: &RawMain, root: Place, scope: &mut Scope
         scope.name("the name of a mailbox", name);
         let written = mailbox.password_file.as_ref().map(|file| file.at);
         let named = written.or(mailbox.password_env.as_ref().map(|variable| variable.at));
-        if let Some(mailbox) = scope.mailbox(name, mailbox) {
+        let has_mistake = cuts.iter().any(|(place, _)| *place == mailbox.at);
+        if let Some(mailbox) = scope.mailbox(name, mailbox, has_mistake) {
             if let Some(source) = &mailbox.password {
                 main.secret_places
                     .insert(source.clone(), named.unwrap_or(name.at));
@@ -222,7 +228,12 @@ impl Scope<'_> {
         }
     }
 
-    fn mailbox(&mut self, name: &Spanned<String>, raw: &RawMailbox) -> Option<MailboxAccount> {
+    fn mailbox(
+        &mut self,
+        name: &Spanned<String>,
+        raw: &RawMailbox,
+        has_mistake: bool,
+    ) -> Option<MailboxAccount> {
         let address = self.parse::<Mailbox>("bad-address", "a mail address", &raw.address);
         if let Some(username) = &raw.username {
             self.line("`username`", username);
@@ -261,7 +272,8 @@ impl Scope<'_> {
             (None, None, Some(variable)) => Some(SecretSource::Env(variable.value.clone())),
             (None, None, None) => None,
         };
-        if let (None, Some(imap)) = (&password, &raw.imap) {
+        // A mistake of its own may be the password.
+        if let (None, Some(imap), false) = (&password, &raw.imap, has_mistake) {
             self.error(
                 "missing-key",
                 imap.at,
