@@ -2,4 +2,5 @@
 
 mod config_errors;
 mod config_shipped;
+mod mailbox_watch;
 mod schemas;
