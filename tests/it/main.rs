@@ -4,4 +4,5 @@ mod architecture;
 mod config_errors;
 mod config_shipped;
 mod docs;
+mod mailbox_watch;
 mod schemas;
