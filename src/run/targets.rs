@@ -45,7 +45,9 @@ pub async fn expand(
     let domain = domain.trim_end_matches('.').to_ascii_lowercase();
     let set = mx::lookup(net, &domain, for_each.family, LOOKUP_WITHIN).await?;
     let has_route = |address| net.has_route(address);
-    Ok(expansion(for_each, &domain, set, inventory, &has_route, selection))
+    Ok(expansion(
+        for_each, &domain, set, inventory, &has_route, selection,
+    ))
 }
 
 /// The decision, apart from the network.
@@ -86,7 +88,12 @@ fn expansion(
 
 /// Every address that the step is about, labelled.
 fn chosen(for_each: &ForEach, set: &MxSet, inventory: &Inventory) -> Vec<Target> {
-    let lowest = set.hosts.iter().map(|host| host.preference).min().unwrap_or(0);
+    let lowest = set
+        .hosts
+        .iter()
+        .map(|host| host.preference)
+        .min()
+        .unwrap_or(0);
     let mut targets: Vec<Target> = set
         .hosts
         .iter()
@@ -108,13 +115,13 @@ fn chosen(for_each: &ForEach, set: &MxSet, inventory: &Inventory) -> Vec<Target>
                 preference: host.preference,
                 address,
                 node: node.map(|node| node.name.clone()),
-                role: node.and_then(|node| role_at(node, address)).unwrap_or(by_preference),
+                role: node
+                    .and_then(|node| role_at(node, address))
+                    .unwrap_or(by_preference),
             }
         })
         .collect();
-    targets.sort_by(|a, b| {
-        (a.preference, &a.mx, a.address).cmp(&(b.preference, &b.mx, b.address))
-    });
+    targets.sort_by(|a, b| (a.preference, &a.mx, a.address).cmp(&(b.preference, &b.mx, b.address)));
     if for_each.distinct {
         // Sorted: of several MX names the most preferred one keeps the address.
         let mut seen = BTreeSet::new();
@@ -209,8 +216,16 @@ fn expected(preference: Preference, node: &Node) -> Vec<(Role, &'static str, IpA
         Preference::NotLowest => (false, true, "behind a fallback MX"),
         Preference::Any => (true, true, "behind any MX"),
     };
-    let primary = node.primary.iter().filter(move |_| primary).map(|&address| (Role::Primary, address));
-    let fallback = node.fallback.iter().filter(move |_| fallback).map(|&address| (Role::Fallback, address));
+    let primary = node
+        .primary
+        .iter()
+        .filter(move |_| primary)
+        .map(|&address| (Role::Primary, address));
+    let fallback = node
+        .fallback
+        .iter()
+        .filter(move |_| fallback)
+        .map(|&address| (Role::Fallback, address));
     primary
         .chain(fallback)
         .map(|(role, address)| (role, place, address))
@@ -233,3 +248,6 @@ fn nothing(for_each: &ForEach, domain: &str) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
