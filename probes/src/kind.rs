@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::kinds::deliver::MessageDefaults;
 use crate::outcome::Failure;
 use crate::setting::{Place, Problem, Spanned};
+use crate::target::Target;
 
 /// A probe kind. The type that implements it *is* its configuration: what stands under the verb in YAML.
 pub trait Kind {
@@ -36,8 +37,30 @@ pub trait Kind {
         None
     }
 
+    /// What a check would do, for `--dry-run`. Contacts nothing.
+    fn preview(&self, message: &MessageDefaults, target: Option<&Target>) -> Preview;
+
     /// One attempt. Findings, times and evidence go to the context; an `Err` ends the check.
     fn run(&self, cx: &Context<'_>) -> impl Future<Output = Result<(), Failure>> + Send;
+}
+
+/// What a check would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preview {
+    /// One line for people.
+    pub text: String,
+    /// Whether a message would be sent.
+    pub sends: bool,
+}
+
+impl Preview {
+    /// A check that sends nothing.
+    pub fn reads(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            sends: false,
+        }
+    }
 }
 
 /// What the rest of the configuration defines, for `check`.
@@ -146,6 +169,12 @@ macro_rules! probe_kinds {
             #[must_use]
             pub fn watches(&self, message: &MessageDefaults) -> Option<(String, String)> {
                 match self { $(Self::$type(kind) => kind.watches(message),)* }
+            }
+
+            /// See [`Kind::preview`].
+            #[must_use]
+            pub fn preview(&self, message: &MessageDefaults, target: Option<&Target>) -> Preview {
+                match self { $(Self::$type(kind) => kind.preview(message, target),)* }
             }
 
             /// See [`Kind::port`].

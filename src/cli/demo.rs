@@ -29,15 +29,29 @@ pub(super) struct Args {
 
 pub(super) fn main(global: &Global, args: &Args, output: &Output) -> Result<Exit, Problem> {
     // Without --keep nothing is left, and nothing is ever written outside this directory.
-    let temporary = tempfile::Builder::new().prefix("postrider-demo-").tempdir()?;
+    let temporary = tempfile::Builder::new()
+        .prefix("postrider-demo-")
+        .tempdir()?;
     let directory = args.keep.as_deref().unwrap_or_else(|| temporary.path());
-    let storage = global.storage.clone().unwrap_or_else(|| temporary.path().join("state"));
+    let storage = global
+        .storage
+        .clone()
+        .unwrap_or_else(|| temporary.path().join("state"));
     session::runtime()?.block_on(demonstrate(args, directory, &storage, output))
 }
 
-async fn demonstrate(args: &Args, directory: &Path, storage: &Path, output: &Output) -> Result<Exit, Problem> {
+async fn demonstrate(
+    args: &Args,
+    directory: &Path,
+    storage: &Path,
+    output: &Output,
+) -> Result<Exit, Problem> {
     let (dkim_key, dkim_record) = dkim().map_err(Problem::not_tested)?;
-    let faults = if args.clean { Faults::default() } else { Faults::planted() };
+    let faults = if args.clean {
+        Faults::default()
+    } else {
+        Faults::planted()
+    };
     let mut setup = Setup::new(crate::clock::now()).with_faults(faults);
     setup.publish_sender_txt("demo._domainkey", &dkim_record);
     let platform = Platform::start(setup).await.map_err(Problem::not_tested)?;
@@ -45,7 +59,14 @@ async fn demonstrate(args: &Args, directory: &Path, storage: &Path, output: &Out
     let plan = session::accept(config::load(&main), output)?;
     let session = Session::open(plan, storage).await?;
     let interrupt = Interrupt::listen(*output)?;
-    let result = run::once(&session, &Selection::default(), &args.how, &interrupt, output).await;
+    let result = run::once(
+        &session,
+        &Selection::default(),
+        &args.how,
+        &interrupt,
+        output,
+    )
+    .await;
     let closed = session.close().await;
     platform.shutdown().await;
     let comparison = Comparison::new(&result?, args.clean);
@@ -57,7 +78,11 @@ async fn demonstrate(args: &Args, directory: &Path, storage: &Path, output: &Out
         output.tell(text.trim_end());
     }
     if let Some(kept) = &args.keep {
-        output.tell(&format!("the configuration is in {}; edit it and try `postrider validate -c {}`", kept.display(), main.display()));
+        output.tell(&format!(
+            "the configuration is in {}; edit it and try `postrider validate -c {}`",
+            kept.display(),
+            main.display()
+        ));
     }
     Ok(match interrupt.exit() {
         Some(exit) => exit,
@@ -72,7 +97,10 @@ fn dkim() -> Result<(String, String), rcgen::Error> {
 
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519)?;
     let public = base64_standard(key.der_bytes());
-    Ok((key.serialize_pem(), format!("v=DKIM1; k=ed25519; p={public}")))
+    Ok((
+        key.serialize_pem(),
+        format!("v=DKIM1; k=ed25519; p={public}"),
+    ))
 }
 
 fn base64_standard(bytes: &[u8]) -> String {

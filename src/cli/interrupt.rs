@@ -34,7 +34,9 @@ impl Interrupt {
                     output.tell("leaving now; mails under way stay in the ledger as `uncertain` and are looked for by the next run");
                     std::process::exit(code.code().into());
                 }
-                output.tell(&format!("{name}: ending the checks, removing own mail; once more to leave at once"));
+                output.tell(&format!(
+                    "{name}: ending the checks, removing own mail; once more to leave at once"
+                ));
                 asked.store(code.code(), Ordering::SeqCst);
                 sender.send_replace(Some(name.to_owned()));
             }
@@ -44,6 +46,8 @@ impl Interrupt {
 
     /// The exit code that a signal asks for.
     pub(super) fn exit(&self) -> Option<Exit> {
-        [Exit::Interrupted, Exit::Terminated].into_iter().find(|exit| exit.code() == self.exit.load(Ordering::SeqCst))
+        [Exit::Interrupted, Exit::Terminated]
+            .into_iter()
+            .find(|exit| exit.code() == self.exit.load(Ordering::SeqCst))
     }
 }

@@ -49,10 +49,22 @@ pub struct Cli {
 #[derive(Debug, Clone, clap::Args)]
 pub struct Global {
     /// Main configuration file [default: ./postrider.yaml, then the user's, then /etc/postrider/postrider.yaml]
-    #[arg(short, long, visible_alias = "config.file", global = true, env = "POSTRIDER_CONFIG", value_name = "FILE")]
+    #[arg(
+        short,
+        long,
+        visible_alias = "config.file",
+        global = true,
+        env = "POSTRIDER_CONFIG",
+        value_name = "FILE"
+    )]
     config: Option<PathBuf>,
     /// Directory of the ledger and the results [default: the user's state directory]
-    #[arg(long = "storage.path", global = true, env = "POSTRIDER_STORAGE_PATH", value_name = "DIR")]
+    #[arg(
+        long = "storage.path",
+        global = true,
+        env = "POSTRIDER_STORAGE_PATH",
+        value_name = "DIR"
+    )]
     storage: Option<PathBuf>,
     /// When to use colour
     #[arg(long, global = true, value_enum, default_value_t = output::When::Auto, env = "POSTRIDER_COLOR")]
@@ -134,11 +146,17 @@ struct Problem {
 
 impl Problem {
     fn usage(error: impl Into<anyhow::Error>) -> Self {
-        Self { exit: Exit::Usage, error: error.into() }
+        Self {
+            exit: Exit::Usage,
+            error: error.into(),
+        }
     }
 
     fn not_tested(error: impl Into<anyhow::Error>) -> Self {
-        Self { exit: Exit::NotTested, error: error.into() }
+        Self {
+            exit: Exit::NotTested,
+            error: error.into(),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::report::style::Style;
 
 /// When to use colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum When {
+pub(super) enum When {
     /// On a terminal, unless NO_COLOR or TERM=dumb says no.
     Auto,
     /// Always.
@@ -18,7 +18,7 @@ pub enum When {
 
 /// The two streams.
 #[derive(Debug, Clone, Copy)]
-pub struct Output {
+pub(super) struct Output {
     /// For standard output.
     pub style: Style,
     /// Standard output is a terminal, and not a dumb one.
@@ -37,9 +37,16 @@ impl Output {
             When::Never => false,
             When::Auto => !set("NO_COLOR") && !dumb && (terminal || set("FORCE_COLOR")),
         };
-        let width = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(100);
+        let width = std::env::var("COLUMNS")
+            .ok()
+            .and_then(|columns| columns.parse().ok())
+            .unwrap_or(100);
         Self {
-            style: Style { colour, ascii: global.ascii || dumb || !utf8_locale(), width },
+            style: Style {
+                colour,
+                ascii: global.ascii || dumb || !utf8_locale(),
+                width,
+            },
             terminal,
             progress: std::io::stderr().is_terminal() && !dumb && !global.quiet,
         }

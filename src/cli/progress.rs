@@ -10,8 +10,8 @@ use super::output::Output;
 use super::run::{Form, How};
 use super::{Problem, run::keep_transcripts};
 use crate::config::plan::Plan;
-use crate::report::{human, json};
 use crate::pipeline::Told;
+use crate::report::{human, json};
 use crate::result::{CheckResult, RunHead, RunResult};
 use crate::run::document::{document, head_at_end, head_at_start, result_of};
 use crate::run::event::{CheckName, Event};
@@ -29,16 +29,32 @@ impl Progress {
         output: &Output,
     ) -> Result<Self, Problem> {
         if how.format == Form::Human {
-            let file = plan.files.first().map(|file| file.display().to_string()).unwrap_or_default();
-            output.print(&human::heading(env!("CARGO_PKG_VERSION"), &plan.vantage, &file, run, output.style))?;
+            let file = plan
+                .files
+                .first()
+                .map(|file| file.display().to_string())
+                .unwrap_or_default();
+            output.print(&human::heading(
+                env!("CARGO_PKG_VERSION"),
+                &plan.vantage,
+                &file,
+                run,
+                output.style,
+            ))?;
         }
-        let follower = Follower { how: how.clone(), output: *output, bars: Bars::new(output.progress && how.format != Form::Quiet) };
+        let follower = Follower {
+            how: how.clone(),
+            output: *output,
+            bars: Bars::new(output.progress && how.format != Form::Quiet),
+        };
         Ok(Self(tokio::spawn(follower.follow(events, run.to_owned()))))
     }
 
     /// The result, once the run has finished.
     pub(super) async fn finish(self) -> Result<RunResult, Problem> {
-        self.0.await.unwrap_or_else(|error| Err(Problem::not_tested(error)))
+        self.0
+            .await
+            .unwrap_or_else(|error| Err(Problem::not_tested(error)))
     }
 }
 
@@ -49,20 +65,38 @@ struct Follower {
 }
 
 impl Follower {
-    async fn follow(mut self, mut told: broadcast::Receiver<Told>, run: String) -> Result<RunResult, Problem> {
+    async fn follow(
+        mut self,
+        mut told: broadcast::Receiver<Told>,
+        run: String,
+    ) -> Result<RunResult, Problem> {
         let mut head: Option<RunHead> = None;
         let mut checks = Vec::new();
         loop {
             let event = match told.recv().await {
                 Ok(Told::Run(event)) => event,
-                Ok(Told::Corrected { entry, before, after }) => {
-                    self.output.tell(&format!("corrected: mail {entry} was {}, is {}", before.name(), after.name()));
+                Ok(Told::Corrected {
+                    entry,
+                    before,
+                    after,
+                }) => {
+                    self.output.tell(&format!(
+                        "corrected: mail {entry} was {}, is {}",
+                        before.name(),
+                        after.name()
+                    ));
                     continue;
                 }
-                Err(problem) => return Err(Problem::not_tested(anyhow::anyhow!("the run's events were lost: {problem}"))),
+                Err(problem) => {
+                    return Err(Problem::not_tested(anyhow::anyhow!(
+                        "the run's events were lost: {problem}"
+                    )));
+                }
             };
             match event.as_ref() {
-                Event::RunStarted(started) if started.run == run => head = Some(head_at_start(started)),
+                Event::RunStarted(started) if started.run == run => {
+                    head = Some(head_at_start(started))
+                }
                 Event::CheckStarted(name) if name.run == run => self.bars.begin(name),
                 Event::CheckFinished(finished) if finished.check.run == run => {
                     let check = document(finished);
@@ -73,7 +107,9 @@ impl Follower {
                 Event::RunFinished(finished) if finished.run == run => {
                     self.bars.clear();
                     checks.sort_by_key(|check: &CheckResult| check.number);
-                    let head = head.ok_or_else(|| Problem::not_tested(anyhow::anyhow!("the run's beginning was lost")))?;
+                    let head = head.ok_or_else(|| {
+                        Problem::not_tested(anyhow::anyhow!("the run's beginning was lost"))
+                    })?;
                     return Ok(result_of(head_at_end(head, finished), checks));
                 }
                 _ => {}
@@ -104,7 +140,10 @@ struct Bars {
 
 impl Bars {
     fn new(visible: bool) -> Self {
-        Self { all: visible.then(MultiProgress::new), running: BTreeMap::new() }
+        Self {
+            all: visible.then(MultiProgress::new),
+            running: BTreeMap::new(),
+        }
     }
 
     fn begin(&mut self, name: &CheckName) {
@@ -113,7 +152,11 @@ impl Bars {
         if let Ok(style) = ProgressStyle::with_template("  {spinner} {msg}  {elapsed}") {
             bar.set_style(style);
         }
-        let target = name.target.as_ref().map(|target| format!("  {}  {}", target.mx, target.address)).unwrap_or_default();
+        let target = name
+            .target
+            .as_ref()
+            .map(|target| format!("  {}  {}", target.mx, target.address))
+            .unwrap_or_default();
         bar.set_message(format!("{}/{}{target}", name.scenario, name.step));
         bar.enable_steady_tick(std::time::Duration::from_millis(100));
         self.running.insert(name.number, bar);

@@ -43,7 +43,11 @@ pub(super) struct Select {
     #[arg(short, long = "tag", value_name = "TAG", env = "POSTRIDER_RUN_TAG")]
     tags: Vec<String>,
     /// Not scenarios with this tag
-    #[arg(long = "exclude-tag", value_name = "TAG", env = "POSTRIDER_RUN_EXCLUDE_TAG")]
+    #[arg(
+        long = "exclude-tag",
+        value_name = "TAG",
+        env = "POSTRIDER_RUN_EXCLUDE_TAG"
+    )]
     exclude_tags: Vec<String>,
     /// Only steps with this id
     #[arg(long = "step", value_name = "ID", env = "POSTRIDER_RUN_STEP")]
@@ -141,7 +145,10 @@ pub(super) fn main(global: &Global, args: &Args, output: &Output) -> Result<Exit
     let selection = args.select.selection(names);
     let unknown = selection.unknown(&plan);
     if let Some(name) = unknown.first() {
-        return Err(Problem::usage(anyhow::anyhow!("no scenario is called `{name}`{}", nearest(name, &plan))));
+        return Err(Problem::usage(anyhow::anyhow!(
+            "no scenario is called `{name}`{}",
+            nearest(name, &plan)
+        )));
     }
     if selection.scenarios(&plan).is_empty() {
         output.tell("nothing to run: no scenario matches");
@@ -180,7 +187,11 @@ pub(super) async fn repeat(
         let result = once(session, selection, how, interrupt, output).await?;
         let exit = Exit::of(result.run.status.into(), how.fail_on == FailOn::Degraded);
         // 1 before 3 before 0 before 4: a failure is never hidden by a later success.
-        let rank = |exit: Exit| [Exit::NothingToRun, Exit::Ok, Exit::NotTested, Exit::Failed].iter().position(|known| *known == exit);
+        let rank = |exit: Exit| {
+            [Exit::NothingToRun, Exit::Ok, Exit::NotTested, Exit::Failed]
+                .iter()
+                .position(|known| *known == exit)
+        };
         if rank(exit) > rank(worst) {
             worst = exit;
         }
@@ -206,7 +217,13 @@ pub(super) async fn once(
         origin: origin(),
         timeout: how.timeout.map(|timeout| timeout.0),
     };
-    let progress = Progress::start(&session.engine.plan, &request.id, session.pipeline.listen(), how, output)?;
+    let progress = Progress::start(
+        &session.engine.plan,
+        &request.id,
+        session.pipeline.listen(),
+        how,
+        output,
+    )?;
     session.engine.execute(&request, &interrupt.cancel).await;
     let mut result = progress.finish().await?;
     keep_transcripts(&mut result.checks, how.transcript);
@@ -235,15 +252,28 @@ pub(super) fn keep_transcripts(checks: &mut [CheckResult], keep: Keep) {
 
 /// The plan, and the names of the scenarios that were asked for. A scenario file on the command line is taken as if
 /// the main file included it.
-fn load(global: &Global, wanted: &[String], output: &Output) -> Result<(Plan, Vec<String>), Problem> {
+fn load(
+    global: &Global,
+    wanted: &[String],
+    output: &Output,
+) -> Result<(Plan, Vec<String>), Problem> {
     let main = session::main_file(global)?;
-    let is_file = |name: &&String| *name == "-" || name.ends_with(".yaml") || name.ends_with(".yml");
+    let is_file =
+        |name: &&String| *name == "-" || name.ends_with(".yaml") || name.ends_with(".yml");
     let mut extra = Vec::new();
     for name in wanted.iter().filter(is_file) {
-        extra.push(if name == "-" { config::Extra::Text(read_stdin()?) } else { config::Extra::File(Path::new(name).into()) });
+        extra.push(if name == "-" {
+            config::Extra::Text(read_stdin()?)
+        } else {
+            config::Extra::File(Path::new(name).into())
+        });
     }
     let loaded = config::load_with(&main, &extra);
-    let mut names: Vec<String> = wanted.iter().filter(|name| !is_file(name)).cloned().collect();
+    let mut names: Vec<String> = wanted
+        .iter()
+        .filter(|name| !is_file(name))
+        .cloned()
+        .collect();
     names.extend(loaded.extra_names.iter().cloned());
     Ok((session::accept(loaded, output)?, names))
 }
@@ -252,7 +282,10 @@ fn read_stdin() -> Result<String, Problem> {
     use std::io::Read as _;
 
     let mut text = String::new();
-    std::io::stdin().take(config::LARGEST_FILE + 1).read_to_string(&mut text).map_err(Problem::usage)?;
+    std::io::stdin()
+        .take(config::LARGEST_FILE + 1)
+        .read_to_string(&mut text)
+        .map_err(Problem::usage)?;
     Ok(text)
 }
 
@@ -260,16 +293,28 @@ fn nearest(name: &str, plan: &Plan) -> String {
     let near = plan
         .scenarios
         .iter()
-        .map(|scenario| (strsim::damerau_levenshtein(&scenario.name, name), &scenario.name))
+        .map(|scenario| {
+            (
+                strsim::damerau_levenshtein(&scenario.name, name),
+                &scenario.name,
+            )
+        })
         .min()
         .filter(|(distance, known)| *distance <= known.len() / 2);
-    near.map_or_else(String::new, |(_, known)| format!("; did you mean `{known}`?"))
+    near.map_or_else(String::new, |(_, known)| {
+        format!("; did you mean `{known}`?")
+    })
 }
 
 /// `cli user@host`.
 fn origin() -> String {
-    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "unknown".to_owned());
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let user = std::env::var("USER")
+        .or_else(|_| std::env::var("LOGNAME"))
+        .unwrap_or_else(|_| "unknown".to_owned());
+    let host = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
     format!("cli {user}@{host}")
 }
 
@@ -284,4 +329,3 @@ impl From<StatusWord> for postrider_probes::outcome::Status {
         }
     }
 }
-

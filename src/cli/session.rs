@@ -29,9 +29,15 @@ impl Session {
     pub(super) async fn open(plan: Plan, storage: &Path) -> Result<Self, Problem> {
         let store = Store::open(storage).await.map_err(Problem::not_tested)?;
         let positions = store.positions().await.map_err(Problem::not_tested)?;
-        let settings = Settings { lost_after: plan.lost_after, clock: Clock::system() };
-        let (pipeline, task) = pipeline::start(store, settings).await.map_err(Problem::not_tested)?;
-        let net: Arc<dyn Net> = Arc::new(SystemNet::new(plan.resolver, plan.platform.source_address));
+        let settings = Settings {
+            lost_after: plan.lost_after,
+            clock: Clock::system(),
+        };
+        let (pipeline, task) = pipeline::start(store, settings)
+            .await
+            .map_err(Problem::not_tested)?;
+        let net: Arc<dyn Net> =
+            Arc::new(SystemNet::new(plan.resolver, plan.platform.source_address));
         let interests = pipeline.clone();
         let watches = Watches::start(mailbox::Setup {
             net: Arc::clone(&net),
@@ -50,7 +56,11 @@ impl Session {
             slots: Slots::default(),
             now: clock::now,
         };
-        Ok(Self { engine: Arc::new(engine), pipeline, task })
+        Ok(Self {
+            engine: Arc::new(engine),
+            pipeline,
+            task,
+        })
     }
 
     /// Removes own mail, logs out, commits, closes.
@@ -86,7 +96,9 @@ pub(super) fn accept(loaded: config::Loaded, output: &Output) -> Result<Plan, Pr
         Some(plan) => Ok(plan),
         None => {
             output.tell(text.trim_end());
-            Err(Problem::usage(anyhow::anyhow!("the configuration has mistakes; nothing ran")))
+            Err(Problem::usage(anyhow::anyhow!(
+                "the configuration has mistakes; nothing ran"
+            )))
         }
     }
 }
@@ -100,7 +112,11 @@ pub(super) fn main_file(global: &Global) -> Result<PathBuf, Problem> {
         .map(PathBuf::from)
         .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".config")))
         .map(|directory| directory.join("postrider/postrider.yaml"));
-    let candidates = [Some(PathBuf::from("postrider.yaml")), user, Some(PathBuf::from("/etc/postrider/postrider.yaml"))];
+    let candidates = [
+        Some(PathBuf::from("postrider.yaml")),
+        user,
+        Some(PathBuf::from("/etc/postrider/postrider.yaml")),
+    ];
     let tried: Vec<PathBuf> = candidates.into_iter().flatten().collect();
     tried.iter().find(|file| file.is_file()).cloned().ok_or_else(|| {
         let list: Vec<String> = tried.iter().map(|file| file.display().to_string()).collect();
@@ -119,7 +135,11 @@ pub(super) fn storage(global: &Global) -> Result<PathBuf, Problem> {
     let state = std::env::var_os("XDG_STATE_HOME")
         .map(PathBuf::from)
         .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/state")));
-    state.map(|directory| directory.join("postrider")).ok_or_else(|| {
-        Problem::usage(anyhow::anyhow!("neither XDG_STATE_HOME nor HOME is set: name a directory with --storage.path"))
-    })
+    state
+        .map(|directory| directory.join("postrider"))
+        .ok_or_else(|| {
+            Problem::usage(anyhow::anyhow!(
+                "neither XDG_STATE_HOME nor HOME is set: name a directory with --storage.path"
+            ))
+        })
 }

@@ -24,8 +24,9 @@ pub(super) struct Args {
 pub(super) fn main(global: &Global, args: &Args, output: &Output) -> Result<Exit, Problem> {
     let (run, number) = match args.what.split_once('/') {
         Some((run, number)) => {
-            let number: u32 =
-                number.parse().map_err(|_| Problem::usage(anyhow::anyhow!("`{number}` is not the number of a check")))?;
+            let number: u32 = number.parse().map_err(|_| {
+                Problem::usage(anyhow::anyhow!("`{number}` is not the number of a check"))
+            })?;
             (run, Some(number))
         }
         None => (args.what.as_str(), None),
@@ -34,22 +35,32 @@ pub(super) fn main(global: &Global, args: &Args, output: &Output) -> Result<Exit
     if let Some(number) = number {
         result.checks.retain(|check| check.number == number);
         if result.checks.is_empty() {
-            return Err(Problem::usage(anyhow::anyhow!("run {} has no check {number}", result.run.id)));
+            return Err(Problem::usage(anyhow::anyhow!(
+                "run {} has no check {number}",
+                result.run.id
+            )));
         }
     }
     let text = match args.format {
         Form::Json => json::document(&result).map_err(Problem::not_tested)?,
         Form::Jsonl => json::line(&result).map_err(Problem::not_tested)?,
         Form::Quiet => String::new(),
-        Form::Human if number.is_some() => {
-            result.checks.iter().map(|check| waterfall::page(check, args.transcript, output.style)).collect()
-        }
+        Form::Human if number.is_some() => result
+            .checks
+            .iter()
+            .map(|check| waterfall::page(check, args.transcript, output.style))
+            .collect(),
         Form::Human => {
             let mut text = waterfall::run_heading(&result.run, output.style);
             text.push_str(&human::blocks(&result, output.style));
             text.push_str(&human::counts(&result, output.style));
             if args.transcript {
-                text.extend(result.checks.iter().map(|check| waterfall::page(check, true, output.style)));
+                text.extend(
+                    result
+                        .checks
+                        .iter()
+                        .map(|check| waterfall::page(check, true, output.style)),
+                );
             }
             text
         }
@@ -60,16 +71,27 @@ pub(super) fn main(global: &Global, args: &Args, output: &Output) -> Result<Exit
 
 fn find(global: &Global, run: &str) -> Result<RunResult, Problem> {
     let none = || Problem::usage(anyhow::anyhow!("no run is stored yet"));
-    let store = Reader::open(&session::storage(global)?).map_err(Problem::not_tested)?.ok_or_else(none)?;
+    let store = Reader::open(&session::storage(global)?)
+        .map_err(Problem::not_tested)?
+        .ok_or_else(none)?;
     let id = match run {
-        "last" => store.last_run().map_err(Problem::not_tested)?.ok_or_else(none)?.id,
+        "last" => {
+            store
+                .last_run()
+                .map_err(Problem::not_tested)?
+                .ok_or_else(none)?
+                .id
+        }
         id => id.to_owned(),
     };
     match store.run_by_prefix(&id).map_err(Problem::not_tested)? {
         RunSearch::One(result) => Ok(*result),
-        RunSearch::None => Err(Problem::usage(anyhow::anyhow!("no stored run begins with `{run}`"))),
-        RunSearch::Several(ids) => {
-            Err(Problem::usage(anyhow::anyhow!("`{run}` is the beginning of several runs: {}", ids.join(", "))))
-        }
+        RunSearch::None => Err(Problem::usage(anyhow::anyhow!(
+            "no stored run begins with `{run}`"
+        ))),
+        RunSearch::Several(ids) => Err(Problem::usage(anyhow::anyhow!(
+            "`{run}` is the beginning of several runs: {}",
+            ids.join(", ")
+        ))),
     }
 }

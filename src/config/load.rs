@@ -56,7 +56,9 @@ impl Request {
             main: Some(main.to_path_buf()),
             extra: Vec::new(),
             environment: std::env::vars_os()
-                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .filter_map(|(name, value)| {
+                    Some((name.into_string().ok()?, value.into_string().ok()?))
+                })
                 .collect(),
         }
     }
@@ -208,11 +210,16 @@ impl Loader<'_> {
             }
         }
         if files.len() > FILES_LIMIT {
-            let at = patterns.first().map_or_else(Place::default, |pattern| pattern.at);
+            let at = patterns
+                .first()
+                .map_or_else(Place::default, |pattern| pattern.at);
             self.scope.error(
                 "too-many-files",
                 at,
-                format!("`include` matches {} files, the limit is {FILES_LIMIT}", files.len()),
+                format!(
+                    "`include` matches {} files, the limit is {FILES_LIMIT}",
+                    files.len()
+                ),
             );
             files.truncate(FILES_LIMIT);
         }
@@ -405,7 +412,10 @@ fn matching(base: &Path, pattern: &Spanned<String>) -> Result<Vec<PathBuf>, Box<
         pattern.value.clone()
     } else {
         let base = glob::Pattern::escape(&base.to_string_lossy());
-        Path::new(&base).join(&pattern.value).to_string_lossy().into_owned()
+        Path::new(&base)
+            .join(&pattern.value)
+            .to_string_lossy()
+            .into_owned()
     };
     let options = glob::MatchOptions {
         // `..data` of a mounted ConfigMap is not meant.
@@ -425,8 +435,11 @@ fn matching(base: &Path, pattern: &Spanned<String>) -> Result<Vec<PathBuf>, Box<
         .collect();
     if files.is_empty() {
         return Err(Box::new(
-            error("missing-file", format!("`{}` matches no file", pattern.value))
-                .help("patterns are relative to this file"),
+            error(
+                "missing-file",
+                format!("`{}` matches no file", pattern.value),
+            )
+            .help("patterns are relative to this file"),
         ));
     }
     Ok(files)

@@ -117,7 +117,11 @@ impl SourceFile {
 }
 
 /// Reads a file within its limits; what is wrong is a problem at `at`, or in the file itself.
-pub(super) fn read(path: &Path, at: Place, sources: &mut Sources) -> Result<(u32, String), Problem> {
+pub(super) fn read(
+    path: &Path,
+    at: Place,
+    sources: &mut Sources,
+) -> Result<(u32, String), Problem> {
     let shown = shown_path(path);
     let fail = |code, title: String| Problem::error(code, at, title);
     let open = std::fs::File::open(path).and_then(|file| {
@@ -129,9 +133,10 @@ pub(super) fn read(path: &Path, at: Place, sources: &mut Sources) -> Result<(u32
         Ok(bytes)
     });
     let bytes = open.map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            fail("missing-file", format!("{} does not exist", shown.display()))
-        }
+        std::io::ErrorKind::NotFound => fail(
+            "missing-file",
+            format!("{} does not exist", shown.display()),
+        ),
         _ => fail(
             "missing-file",
             format!("{} cannot be read: {error}", shown.display()),
@@ -152,8 +157,10 @@ pub(super) fn read(path: &Path, at: Place, sources: &mut Sources) -> Result<(u32
                 column: u32::try_from(column).unwrap_or(u32::MAX),
                 width: 1,
             };
-            Err(Problem::error("yaml-syntax", place, "the file is not UTF-8 text")
-                .help("save it as UTF-8"))
+            Err(
+                Problem::error("yaml-syntax", place, "the file is not UTF-8 text")
+                    .help("save it as UTF-8"),
+            )
         }
     }
 }

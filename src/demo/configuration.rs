@@ -31,7 +31,12 @@ fn main_file(platform: &Platform) -> String {
     for name in ["filter1", "filter2"] {
         let list = |role: Role| {
             let own = |address: &&Address| address.node == name && address.role == role;
-            let addresses: Vec<String> = platform.addresses().iter().filter(own).map(|address| format!("\"{}\"", address.ip)).collect();
+            let addresses: Vec<String> = platform
+                .addresses()
+                .iter()
+                .filter(own)
+                .map(|address| format!("\"{}\"", address.ip))
+                .collect();
             addresses.join(", ")
         };
         // A String never refuses to be written to.
@@ -82,6 +87,11 @@ mailboxes:
 fn private(path: &Path, text: &str) -> io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
 
-    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?;
     io::Write::write_all(&mut file, text.as_bytes())
 }

@@ -18,9 +18,21 @@ pub struct Planted {
 
 /// The three faults.
 pub const PLANTED: [Planted; 3] = [
-    Planted { what: "a fallback address of filter2 refuses connections", address: "127.0.22.2", reason: "connect-refused" },
-    Planted { what: "filter2 holds its mail before it hands it to store1", address: "127.0.22.1", reason: "slow" },
-    Planted { what: "mx2 has a certificate for another name on filter1", address: "127.0.21.2", reason: "tls-certificate" },
+    Planted {
+        what: "a fallback address of filter2 refuses connections",
+        address: "127.0.22.2",
+        reason: "connect-refused",
+    },
+    Planted {
+        what: "filter2 holds its mail before it hands it to store1",
+        address: "127.0.22.1",
+        reason: "slow",
+    },
+    Planted {
+        what: "mx2 has a certificate for another name on filter1",
+        address: "127.0.21.2",
+        reason: "tls-certificate",
+    },
 ];
 
 /// What was found, compared with what was planted.
@@ -35,13 +47,20 @@ impl Comparison {
     #[must_use]
     pub fn new(result: &RunResult, clean: bool) -> Self {
         let planted: &[Planted] = if clean { &[] } else { &PLANTED };
-        let mut found: Vec<(&'static str, Option<String>)> = planted.iter().map(|fault| (fault.what, None)).collect();
+        let mut found: Vec<(&'static str, Option<String>)> =
+            planted.iter().map(|fault| (fault.what, None)).collect();
         let mut others = BTreeSet::new();
-        for check in result.checks.iter().filter(|check| check.status != StatusWord::Pass) {
+        for check in result
+            .checks
+            .iter()
+            .filter(|check| check.status != StatusWord::Pass)
+        {
             let address = check.target.as_ref().map(|target| target.address.as_str());
             for finding in &check.findings {
                 let line = format!("{}: {}", finding.reason, finding.message);
-                match planted.iter().position(|fault| Some(fault.address) == address && fault.reason == finding.reason) {
+                match planted.iter().position(|fault| {
+                    Some(fault.address) == address && fault.reason == finding.reason
+                }) {
                     Some(index) => {
                         found[index].1.get_or_insert(line);
                     }
@@ -51,13 +70,19 @@ impl Comparison {
                 }
             }
             if check.findings.is_empty() {
-                others.insert(format!("{}: {:?} without a finding", check.step, check.status));
+                others.insert(format!(
+                    "{}: {:?} without a finding",
+                    check.step, check.status
+                ));
             }
         }
         if result.checks.is_empty() {
             others.insert("no check ran".to_owned());
         }
-        Self { found, others: others.into_iter().collect() }
+        Self {
+            found,
+            others: others.into_iter().collect(),
+        }
     }
 
     /// Whether the findings are exactly the planted ones.
@@ -81,7 +106,9 @@ impl Comparison {
         }
         let found = self.found.iter().filter(|(_, line)| line.is_some()).count();
         let _ = match self.found.len() {
-            0 if self.others.is_empty() => writeln!(text, "nothing was planted and nothing was found"),
+            0 if self.others.is_empty() => {
+                writeln!(text, "nothing was planted and nothing was found")
+            }
             0 => writeln!(text, "nothing was planted"),
             all => writeln!(text, "{found} of {all} planted faults found"),
         };

@@ -255,12 +255,12 @@ impl Entry {
         self.in_mailbox(key) && (!copy.junk || expected_there())
     }
 
-    /// Somebody else's mailbox is not where it belongs.
+    /// Somebody else's mailbox is not where it belongs. A mail that nobody looks for belongs wherever it is found.
     fn in_mailbox(&self, key: &CopyKey) -> bool {
-        self.planned
-            .as_ref()
-            .and_then(|(_, planned)| planned.draft.mailbox.as_ref())
-            .is_none_or(|expected| *expected == key.mailbox)
+        self.planned.as_ref().is_some_and(|(_, planned)| {
+            let expected = planned.draft.mailbox.as_ref();
+            expected.is_none_or(|expected| *expected == key.mailbox)
+        })
     }
 
     /// Whether its mail can be expected: it may have been sent, somebody looks for it, and it was not given up.

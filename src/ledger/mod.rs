@@ -6,6 +6,8 @@ pub mod entry;
 pub mod fact;
 pub mod recognise;
 #[cfg(test)]
+pub(crate) mod sample;
+#[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, HashMap};

@@ -35,7 +35,9 @@ impl Columns {
 /// The first line: who looks, from where, at what.
 #[must_use]
 pub fn heading(version: &str, vantage: &str, file: &str, run: &str, style: Style) -> String {
-    style.text(&format!("postrider {version} · vantage {vantage} · {file} · run {run}\n"))
+    style.text(&format!(
+        "postrider {version} · vantage {vantage} · {file} · run {run}\n"
+    ))
 }
 
 /// One check as it ends, for streams that are not terminals: `scenario/step`, so that it can be searched for.
@@ -43,9 +45,17 @@ pub fn heading(version: &str, vantage: &str, file: &str, run: &str, style: Style
 pub fn line(check: &CheckResult, style: Style) -> String {
     let (host, address) = target(check);
     let mut parts = vec![format!("{}/{}", check.scenario, check.step)];
-    parts.extend([host, address, notes(check)].into_iter().filter(|part| !part.is_empty()));
+    parts.extend(
+        [host, address, notes(check)]
+            .into_iter()
+            .filter(|part| !part.is_empty()),
+    );
     parts.push(time(check));
-    let mut text = format!("{} {}\n", style.sign(check.status), style.text(&parts.join("  ")));
+    let mut text = format!(
+        "{} {}\n",
+        style.sign(check.status),
+        style.text(&parts.join("  "))
+    );
     for reason in reasons(check) {
         let _ = writeln!(text, "    {}", style.text(&reason));
     }
@@ -76,7 +86,11 @@ pub fn blocks(result: &RunResult, style: Style) -> String {
     }
     let mut told = HashSet::new();
     for name in names {
-        let mut checks: Vec<&CheckResult> = result.checks.iter().filter(|check| check.scenario == name).collect();
+        let mut checks: Vec<&CheckResult> = result
+            .checks
+            .iter()
+            .filter(|check| check.scenario == name)
+            .collect();
         checks.sort_by_key(|check| (rank(check.status), check.number));
         let columns = Columns::of(checks.iter().copied());
         let _ = writeln!(text, "\n{}", style.strong(&style.text(name)));
@@ -100,11 +114,20 @@ fn row(check: &CheckResult, columns: Columns, style: Style) -> String {
         address_width = columns.address,
         notes = columns.notes,
     );
-    format!("  {} {}\n", style.sign(check.status), style.text(cells.trim_end()))
+    format!(
+        "  {} {}\n",
+        style.sign(check.status),
+        style.text(cells.trim_end())
+    )
 }
 
 /// The reason, and what an operator would look up next.
-fn below(check: &CheckResult, result: &RunResult, told: &mut HashSet<String>, style: Style) -> String {
+fn below(
+    check: &CheckResult,
+    result: &RunResult,
+    told: &mut HashSet<String>,
+    style: Style,
+) -> String {
     let mut text = String::new();
     if check.status == StatusWord::Pass || check.findings.is_empty() {
         return text;
@@ -120,7 +143,10 @@ fn below(check: &CheckResult, result: &RunResult, told: &mut HashSet<String>, st
         let _ = writeln!(text, "      {}", style.text(&hint));
     }
     if matches!(check.status, StatusWord::Fail | StatusWord::Error) && check.evidence.is_some() {
-        let next = format!("→ postrider show {}/{} --transcript", result.run.id, check.number);
+        let next = format!(
+            "→ postrider show {}/{} --transcript",
+            result.run.id, check.number
+        );
         let _ = writeln!(text, "      {}", style.text(&next));
     }
     text
@@ -129,18 +155,32 @@ fn below(check: &CheckResult, result: &RunResult, told: &mut HashSet<String>, st
 /// `code: message` for each finding.
 #[must_use]
 pub fn reasons(check: &CheckResult) -> Vec<String> {
-    check.findings.iter().map(|finding| format!("{}: {}", finding.reason, finding.message)).collect()
+    check
+        .findings
+        .iter()
+        .map(|finding| format!("{}: {}", finding.reason, finding.message))
+        .collect()
 }
 
 fn other_family(check: &CheckResult, result: &RunResult) -> Option<String> {
-    let own = check.target.as_ref().filter(|_| check.status == StatusWord::Fail)?;
+    let own = check
+        .target
+        .as_ref()
+        .filter(|_| check.status == StatusWord::Fail)?;
     let other = result.checks.iter().find(|other| {
         other.step == check.step
             && other.scenario == check.scenario
             && other.status == StatusWord::Pass
-            && other.target.as_ref().is_some_and(|target| target.mx == own.mx && target.family != own.family)
+            && other
+                .target
+                .as_ref()
+                .is_some_and(|target| target.mx == own.mx && target.family != own.family)
     })?;
-    let family = if other.target.as_ref()?.family == "ipv4" { "IPv4" } else { "IPv6" };
+    let family = if other.target.as_ref()?.family == "ipv4" {
+        "IPv4"
+    } else {
+        "IPv6"
+    };
     Some(format!("{family} of the same host works"))
 }
 
@@ -152,7 +192,12 @@ pub fn counts(result: &RunResult, style: Style) -> String {
         .checks
         .iter()
         .filter(|check| check.status == StatusWord::Fail)
-        .map(|check| (check.target.as_ref().map(|target| target.address.clone()), check.reason.clone()))
+        .map(|check| {
+            (
+                check.target.as_ref().map(|target| target.address.clone()),
+                check.reason.clone(),
+            )
+        })
         .collect();
     let causes = match causes.len() {
         0 => String::new(),
@@ -161,7 +206,9 @@ pub fn counts(result: &RunResult, style: Style) -> String {
         n => format!(" ({n} causes)"),
     };
     let done = counts.pass + counts.degraded + counts.fail + counts.error;
-    let took = duration(Duration::from_secs_f64(result.run.duration_seconds.max(0.0)));
+    let took = duration(Duration::from_secs_f64(
+        result.run.duration_seconds.max(0.0),
+    ));
     let mut text = format!(
         "\n{} failed{causes} · {} degraded · {} passed · {} not tested · {} skipped     {done} of {} checks in {took}\n",
         counts.fail,
@@ -174,7 +221,11 @@ pub fn counts(result: &RunResult, style: Style) -> String {
     if let Some(why) = &result.run.cancelled {
         let _ = writeln!(text, "ended early: {why}");
     }
-    let _ = writeln!(text, "run {} saved · postrider show {}", result.run.id, result.run.id);
+    let _ = writeln!(
+        text,
+        "run {} saved · postrider show {}",
+        result.run.id, result.run.id
+    );
     style.text(&text)
 }
 
@@ -192,6 +243,10 @@ fn notes(check: &CheckResult) -> String {
 /// From the first byte until the message was visible, or until the check ended.
 fn time(check: &CheckResult) -> String {
     let phases: f64 = check.phases_seconds.values().sum();
-    let seconds = if check.phases_seconds.is_empty() { check.duration_seconds } else { phases };
+    let seconds = if check.phases_seconds.is_empty() {
+        check.duration_seconds
+    } else {
+        phases
+    };
     duration(Duration::from_secs_f64(seconds.max(0.0)))
 }

@@ -15,7 +15,11 @@ pub struct Style {
 
 impl Style {
     /// Plain text: no colour, full Unicode, 100 columns.
-    pub const PLAIN: Self = Self { colour: false, ascii: false, width: 100 };
+    pub const PLAIN: Self = Self {
+        colour: false,
+        ascii: false,
+        width: 100,
+    };
 
     /// The sign in front of a check.
     #[must_use]
@@ -37,7 +41,11 @@ impl Style {
     }
 
     fn paint(self, text: &str, code: u8) -> String {
-        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+        if self.colour {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
     }
 
     /// The text in the characters that may be used. What a remote side said is already escaped.

@@ -35,13 +35,24 @@ pub fn page(check: &CheckResult, transcript: bool, style: Style) -> String {
         .target
         .as_ref()
         .map(|target| {
-            let node = target.node.as_ref().map(|node| format!("  {node} ({})", target.role)).unwrap_or_default();
+            let node = target
+                .node
+                .as_ref()
+                .map(|node| format!("  {node} ({})", target.role))
+                .unwrap_or_default();
             format!("  {}  {}{node}", target.mx, target.address)
         })
         .unwrap_or_default();
     let total: f64 = check.phases_seconds.values().sum();
-    let heading = format!("{}{target}  {} {}", check.step, "%SIGN%", word(check.status));
-    let heading = style.text(&heading).replace("%SIGN%", &style.sign(check.status));
+    let heading = format!(
+        "{}{target}  {} {}",
+        check.step,
+        "%SIGN%",
+        word(check.status)
+    );
+    let heading = style
+        .text(&heading)
+        .replace("%SIGN%", &style.sign(check.status));
     let _ = writeln!(text, "{heading}     {}", duration(seconds(total)));
     if let Some(title) = &check.title {
         let _ = writeln!(text, "  {}", style.text(title));
@@ -55,10 +66,17 @@ pub fn page(check: &CheckResult, transcript: bool, style: Style) -> String {
     let _ = writeln!(
         text,
         "\n  {}",
-        style.text(&format!("{}:{} · {} · {}", check.source.file, check.source.line, check.kind, check.started_at))
+        style.text(&format!(
+            "{}:{} · {} · {}",
+            check.source.file, check.source.line, check.kind, check.started_at
+        ))
     );
     if transcript {
-        let lines = check.evidence.as_ref().map(|evidence| evidence.transcript.as_slice()).unwrap_or_default();
+        let lines = check
+            .evidence
+            .as_ref()
+            .map(|evidence| evidence.transcript.as_slice())
+            .unwrap_or_default();
         text.push('\n');
         if lines.is_empty() {
             text.push_str("  no dialogue was kept\n");
@@ -73,16 +91,34 @@ pub fn page(check: &CheckResult, transcript: bool, style: Style) -> String {
 fn bars(check: &CheckResult, total: f64, style: Style, text: &mut String) {
     let mut before = 0.0;
     for phase in Phase::ALL {
-        let Some(spent) = check.phases_seconds.get(phase.name()) else { continue };
+        let Some(spent) = check.phases_seconds.get(phase.name()) else {
+            continue;
+        };
         let start = column(before, total);
         let end = column(before + spent, total);
-        let bar = if end > start { "▇".repeat(end - start) } else { "▏".to_owned() };
-        let beside = beside(check, phase).map(|fact| format!("  {fact}")).unwrap_or_default();
-        let row = format!("  {:<12} {:>9}  {}{bar}{beside}", phase.name(), duration(seconds(*spent)), " ".repeat(start.min(BAR - 1)));
+        let bar = if end > start {
+            "▇".repeat(end - start)
+        } else {
+            "▏".to_owned()
+        };
+        let beside = beside(check, phase)
+            .map(|fact| format!("  {fact}"))
+            .unwrap_or_default();
+        let row = format!(
+            "  {:<12} {:>9}  {}{bar}{beside}",
+            phase.name(),
+            duration(seconds(*spent)),
+            " ".repeat(start.min(BAR - 1))
+        );
         let _ = writeln!(text, "{}", style.text(row.trim_end()));
         before += spent;
         if phase == Phase::Transit {
-            for arrival in check.evidence.iter().flat_map(|evidence| &evidence.arrivals).take(1) {
+            for arrival in check
+                .evidence
+                .iter()
+                .flat_map(|evidence| &evidence.arrivals)
+                .take(1)
+            {
                 hops(arrival, *spent, style, text);
             }
         }
@@ -94,7 +130,11 @@ fn column(at: f64, total: f64) -> usize {
         return 0;
     }
     // In 0..=BAR by the clamp.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0..=BAR")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "clamped to 0..=BAR"
+    )]
     let column = (at / total * BAR as f64).round().clamp(0.0, BAR as f64) as usize;
     column
 }
@@ -112,7 +152,11 @@ fn beside(check: &CheckResult, phase: Phase) -> Option<String> {
                 (Some(fault), false) => fault.clone(),
                 (None, false) => "chain ok".to_owned(),
             };
-            Some(format!("{} · {} · {chain}", tls.version, tls.names.join(", ")))
+            Some(format!(
+                "{} · {} · {chain}",
+                tls.version,
+                tls.names.join(", ")
+            ))
         }
         Phase::Data => smtp?.final_reply.clone(),
         Phase::Transit => {
@@ -134,17 +178,25 @@ fn hops(arrival: &ArrivalResult, transit: f64, style: Style, text: &mut String) 
             String::new()
         };
         let skew = if hop.skewed { "  clocks disagree" } else { "" };
-        let row = format!("     {from} → {}   {}{much}{skew}", hop.by, duration(seconds(spent)));
+        let row = format!(
+            "     {from} → {}   {}{much}{skew}",
+            hop.by,
+            duration(seconds(spent))
+        );
         let _ = writeln!(text, "{}", style.text(&row));
     }
     if let Some(skew) = arrival.skew_seconds.filter(|_| !arrival.hops.is_empty()) {
-        let row = format!("     hop clocks are the servers' own, in whole seconds; the first is {skew:+.1} s from ours");
+        let row = format!(
+            "     hop clocks are the servers' own, in whole seconds; the first is {skew:+.1} s from ours"
+        );
         let _ = writeln!(text, "{}", style.text(&row));
     }
 }
 
 fn facts(check: &CheckResult, style: Style, text: &mut String) {
-    let Some(evidence) = &check.evidence else { return };
+    let Some(evidence) = &check.evidence else {
+        return;
+    };
     let mut fact = |name: &str, value: &str| {
         let _ = writeln!(text, "  {name:<12} {}", style.text(value));
     };
@@ -152,8 +204,18 @@ fn facts(check: &CheckResult, style: Style, text: &mut String) {
         fact("", "");
     }
     if let Some(tls) = &evidence.tls {
-        fact("certificate", &format!("{} · issued by {}", tls.names.join(", "), tls.issuer));
-        fact("", &format!("valid until {} · SHA-256 {}", tls.not_after.as_deref().unwrap_or("?"), tls.fingerprint));
+        fact(
+            "certificate",
+            &format!("{} · issued by {}", tls.names.join(", "), tls.issuer),
+        );
+        fact(
+            "",
+            &format!(
+                "valid until {} · SHA-256 {}",
+                tls.not_after.as_deref().unwrap_or("?"),
+                tls.fingerprint
+            ),
+        );
         fact("cipher", &format!("{} {}", tls.version, tls.cipher));
     }
     if let Some(smtp) = &evidence.smtp {
@@ -168,8 +230,16 @@ fn facts(check: &CheckResult, style: Style, text: &mut String) {
         fact("entry", entry);
     }
     for arrival in &evidence.arrivals {
-        let after = arrival.after_seconds.map_or_else(|| "?".to_owned(), |after| duration(seconds(after)));
-        fact("seen", &format!("{} in {} (uid {}) after {after}", arrival.mailbox, arrival.folder, arrival.uid));
+        let after = arrival
+            .after_seconds
+            .map_or_else(|| "?".to_owned(), |after| duration(seconds(after)));
+        fact(
+            "seen",
+            &format!(
+                "{} in {} (uid {}) after {after}",
+                arrival.mailbox, arrival.folder, arrival.uid
+            ),
+        );
         for result in &arrival.authentication_results {
             fact("results", result);
         }

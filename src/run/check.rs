@@ -1,6 +1,5 @@
 //! One check: one step against one target.
 
-use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,14 +8,12 @@ use futures_util::FutureExt as _;
 use postrider_probes::context::{Context, Surroundings};
 use postrider_probes::outcome::{Finding, Outcome, Status};
 use postrider_probes::reason::Reason;
-use postrider_probes::setting::Variables;
-use postrider_probes::target::Target;
 use postrider_wire::message::tag::EntryId;
 use tokio::time::Instant;
 
 use super::event::{CheckFinished, CheckName, Event};
 use super::steps::{Planned, What};
-use super::{Cancel, Engine};
+use super::{Cancel, Engine, variables};
 use crate::config::plan::Scenario;
 
 /// A check that is about to run.
@@ -52,10 +49,21 @@ impl Check {
         let started_at = (self.engine.now)();
         self.engine.emit(Event::CheckStarted(name.clone())).await;
         // One probe's panic is that probe's error, never the program's end.
-        let outcome = AssertUnwindSafe(self.outcome()).catch_unwind().await.unwrap_or_else(|_| {
-            single(Finding::new(Reason::Internal, "the probe panicked; this is a defect of postrider"))
-        });
-        for entry in outcome.evidence.entries.iter().filter_map(|entry| entry.parse::<EntryId>().ok()) {
+        let outcome = AssertUnwindSafe(self.outcome())
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_| {
+                single(Finding::new(
+                    Reason::Internal,
+                    "the probe panicked; this is a defect of postrider",
+                ))
+            });
+        for entry in outcome
+            .evidence
+            .entries
+            .iter()
+            .filter_map(|entry| entry.parse::<EntryId>().ok())
+        {
             self.engine.pipeline.release(entry).await;
         }
         let status = outcome.status();
@@ -75,21 +83,33 @@ impl Check {
     async fn outcome(&self) -> Outcome {
         let step = &self.scenario.steps[self.planned.step_index];
         if let Some(needed) = &self.needs {
-            return single(Finding::new(Reason::NeedsStep, format!("needs {needed}, which did not pass")));
+            return single(Finding::new(
+                Reason::NeedsStep,
+                format!("needs {needed}, which did not pass"),
+            ));
         }
         if self.cancel.borrow().is_some() && !step.always {
-            return single(Finding::new(Reason::Cancelled, "the run was cancelled before this check began"));
+            return single(Finding::new(
+                Reason::Cancelled,
+                "the run was cancelled before this check began",
+            ));
         }
         let target = match &self.planned.what {
             What::Findings(findings) => {
                 let mut outcome = Outcome::default();
-                findings.iter().cloned().for_each(|finding| outcome.add(finding));
+                findings
+                    .iter()
+                    .cloned()
+                    .for_each(|finding| outcome.add(finding));
                 return outcome;
             }
             What::Probe(target) => target.as_ref(),
         };
         let plan = &self.engine.plan;
-        let post = self.engine.pipeline.post(&self.run, &self.scenario.name, &step.id);
+        let post = self
+            .engine
+            .pipeline
+            .post(&self.run, &self.scenario.name, &step.id);
         let around = Surroundings {
             net: self.engine.net.as_ref(),
             post: &post,
@@ -99,11 +119,25 @@ impl Check {
             slots: &self.engine.slots,
             now: self.engine.now,
         };
-        let variables = self.variables(target);
+        let mut variables = variables::of_run(&self.run);
+        if let Some(target) = target {
+            variables::add_item(&mut variables, target, self.port());
+        }
         let label = format!("{}/{}", self.scenario.name, step.id);
-        let cx = Context::new(&around, &self.scenario.message, target, &variables, &self.run, &label);
-        let own = step.timeout.unwrap_or_else(|| step.probe.longest(&self.scenario.message));
-        let limit = own.min(self.deadline.saturating_duration_since(Instant::now())).max(Duration::from_millis(1));
+        let cx = Context::new(
+            &around,
+            &self.scenario.message,
+            target,
+            &variables,
+            &self.run,
+            &label,
+        );
+        let own = step
+            .timeout
+            .unwrap_or_else(|| step.probe.longest(&self.scenario.message));
+        let limit = own
+            .min(self.deadline.saturating_duration_since(Instant::now()))
+            .max(Duration::from_millis(1));
         let mut cancel = self.cancel.clone();
         let cancelled = async {
             if step.always || cancel.wait_for(Option::is_some).await.is_err() {
@@ -116,27 +150,10 @@ impl Check {
 
     fn port(&self) -> u16 {
         let step = &self.scenario.steps[self.planned.step_index];
-        step.probe.port().or(self.engine.plan.platform.smtp_port).unwrap_or(25)
-    }
-
-    fn variables(&self, target: Option<&Target>) -> Variables {
-        let environment = std::env::vars_os()
-            .filter_map(|(name, value)| Some((format!("env.{}", name.into_string().ok()?), value.into_string().ok()?)));
-        let mut variables: BTreeMap<String, String> = environment.collect();
-        variables.insert("run.id".to_owned(), self.run.clone());
-        if let Some(target) = target {
-            let family = if target.address.is_ipv4() { "ipv4" } else { "ipv6" };
-            let mut item = |key: &str, value: String| variables.insert(format!("item.{key}"), value);
-            item("mx", target.mx.clone());
-            item("host", target.mx.clone());
-            item("address", target.address.to_string());
-            item("family", family.to_owned());
-            item("preference", target.preference.to_string());
-            item("node", target.node.clone().unwrap_or_default());
-            item("role", target.role.name().to_owned());
-            item("port", self.port().to_string());
-        }
-        variables
+        step.probe
+            .port()
+            .or(self.engine.plan.platform.smtp_port)
+            .unwrap_or(25)
     }
 }
 

@@ -8,5 +8,9 @@ use rand::RngExt as _;
 #[must_use]
 pub fn new_id(now: Timestamp) -> String {
     let millis = u64::try_from(now.as_millisecond()).unwrap_or_default();
-    EntryId::from_parts(millis, rand::rng().random()).to_string().chars().take(10).collect()
+    EntryId::from_parts(millis, rand::rng().random())
+        .to_string()
+        .chars()
+        .take(10)
+        .collect()
 }

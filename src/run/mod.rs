@@ -5,8 +5,9 @@ pub mod document;
 pub mod event;
 mod id;
 pub mod select;
-mod steps;
+pub mod steps;
 pub mod targets;
+mod variables;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,9 +21,9 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-pub use self::id::new_id;
 use self::check::{Check, Finished};
 use self::event::{Event, RunFinished, RunStarted};
+pub use self::id::new_id;
 use self::select::Selection;
 use self::steps::Planned;
 use crate::config::plan::{Plan, Scenario, StepsRun};
@@ -82,12 +83,24 @@ impl Engine {
         }))
         .await;
         let scenarios = request.selection.scenarios(&self.plan);
-        self.open_mailboxes(&scenarios, &request.selection, cancel).await;
-        let planned = steps::plan(self, request, &scenarios).await;
+        self.open_mailboxes(&scenarios, &request.selection, cancel)
+            .await;
+        let planned = steps::plan(
+            &self.plan,
+            self.net.as_ref(),
+            &request.selection,
+            &request.id,
+            &scenarios,
+        )
+        .await;
         let jobs = Arc::new(Semaphore::new(request.jobs.max(1)));
         let mut running = JoinSet::new();
         for (index, scenario) in scenarios.iter().enumerate() {
-            let checks: Vec<Planned> = planned.iter().filter(|check| check.scenario_index == index).cloned().collect();
+            let checks: Vec<Planned> = planned
+                .iter()
+                .filter(|check| check.scenario_index == index)
+                .cloned()
+                .collect();
             let run = ScenarioRun {
                 engine: Arc::clone(self),
                 scenario: Arc::new((*scenario).clone()),
@@ -122,10 +135,19 @@ impl Engine {
 
     /// The watches must know what was there before the first mail is sent. A mailbox that cannot be opened does not stop
     /// the run: the checks that need it say `cannot-observe`.
-    async fn open_mailboxes(&self, scenarios: &[&Scenario], selection: &Selection, cancel: &Cancel) {
+    async fn open_mailboxes(
+        &self,
+        scenarios: &[&Scenario],
+        selection: &Selection,
+        cancel: &Cancel,
+    ) {
         let mut wanted = BTreeSet::new();
         for scenario in scenarios {
-            for step in scenario.steps.iter().filter(|step| selection.takes_step(step)) {
+            for step in scenario
+                .steps
+                .iter()
+                .filter(|step| selection.takes_step(step))
+            {
                 wanted.extend(step.probe.watches(&scenario.message));
             }
         }
@@ -163,10 +185,18 @@ impl ScenarioRun {
             StepsRun::InOrder => {
                 let mut broken: Option<String> = None;
                 for (index, step) in self.scenario.steps.iter().enumerate() {
-                    let now: Vec<Planned> = checks.iter().filter(|check| check.step_index == index).cloned().collect();
+                    let now: Vec<Planned> = checks
+                        .iter()
+                        .filter(|check| check.step_index == index)
+                        .cloned()
+                        .collect();
                     let skipped = broken.clone().filter(|_| !step.always);
                     let ended = self.all(now, skipped.as_deref()).await;
-                    if ended.iter().any(|status| matches!(status, Status::Fail | Status::Error)) && broken.is_none() {
+                    if ended
+                        .iter()
+                        .any(|status| matches!(status, Status::Fail | Status::Error))
+                        && broken.is_none()
+                    {
                         broken = Some(step.id.clone());
                     }
                     statuses.extend(ended);

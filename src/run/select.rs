@@ -29,13 +29,21 @@ pub struct Selection {
 impl Selection {
     /// The scenarios that are asked for, in the plan's order.
     pub fn scenarios<'p>(&self, plan: &'p Plan) -> Vec<&'p Scenario> {
-        plan.scenarios.iter().filter(|scenario| self.takes_scenario(scenario)).collect()
+        plan.scenarios
+            .iter()
+            .filter(|scenario| self.takes_scenario(scenario))
+            .collect()
     }
 
     /// The names that were asked for and do not exist.
     #[must_use]
     pub fn unknown(&self, plan: &Plan) -> Vec<String> {
-        let known = |name: &&String| !plan.scenarios.iter().any(|scenario| scenario.name == **name);
+        let known = |name: &&String| {
+            !plan
+                .scenarios
+                .iter()
+                .any(|scenario| scenario.name == **name)
+        };
         self.scenarios.iter().filter(known).cloned().collect()
     }
 

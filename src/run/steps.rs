@@ -2,26 +2,30 @@
 
 use std::collections::BTreeSet;
 
+use postrider_probes::net::Net;
 use postrider_probes::outcome::Finding;
-use postrider_probes::setting::Variables;
 use postrider_probes::target::Target;
 
-use super::{Engine, Request, targets};
-use crate::config::plan::{Scenario, Step};
+use super::select::Selection;
+use super::{targets, variables};
+use crate::config::plan::{Plan, Scenario, Step};
 
 /// A check that will run.
 #[derive(Debug, Clone)]
-pub(super) struct Planned {
+pub struct Planned {
     /// From 1, in the order of the plan.
-    pub(super) number: u32,
-    pub(super) scenario_index: usize,
-    pub(super) step_index: usize,
-    pub(super) what: What,
+    pub number: u32,
+    /// Index into the selected scenarios.
+    pub scenario_index: usize,
+    /// Index into the scenario's steps.
+    pub step_index: usize,
+    /// What there is to do.
+    pub what: What,
 }
 
 /// What there is to do.
 #[derive(Debug, Clone)]
-pub(super) enum What {
+pub enum What {
     /// To run the probe, against a target when the step has `for_each`.
     Probe(Option<Target>),
     /// Nothing: the expansion itself found something.
@@ -38,38 +42,70 @@ impl Planned {
 }
 
 /// The checks of a run, in the order of the plan.
-pub(super) async fn plan(engine: &Engine, request: &Request, scenarios: &[&Scenario]) -> Vec<Planned> {
+pub async fn plan(
+    plan: &Plan,
+    net: &dyn Net,
+    selection: &Selection,
+    run: &str,
+    scenarios: &[&Scenario],
+) -> Vec<Planned> {
     let mut planned = Vec::new();
     // The same disagreement between DNS and inventory is told once, not by every step that expands the domain.
     let mut told = BTreeSet::new();
     for (scenario_index, scenario) in scenarios.iter().enumerate() {
         for (step_index, step) in scenario.steps.iter().enumerate() {
-            if !request.selection.takes_step(step) {
+            if !selection.takes_step(step) {
                 continue;
             }
-            for what in expand(engine, request, step, &mut told).await {
+            for what in expand(plan, net, selection, run, step, &mut told).await {
                 let number = u32::try_from(planned.len() + 1).unwrap_or(u32::MAX);
-                planned.push(Planned { number, scenario_index, step_index, what });
+                planned.push(Planned {
+                    number,
+                    scenario_index,
+                    step_index,
+                    what,
+                });
             }
         }
     }
     planned
 }
 
-async fn expand(engine: &Engine, request: &Request, step: &Step, told: &mut BTreeSet<String>) -> Vec<What> {
+async fn expand(
+    plan: &Plan,
+    net: &dyn Net,
+    selection: &Selection,
+    run: &str,
+    step: &Step,
+    told: &mut BTreeSet<String>,
+) -> Vec<What> {
     let Some(for_each) = &step.for_each else {
-        return if request.selection.narrows_targets() { Vec::new() } else { vec![What::Probe(None)] };
+        return if selection.narrows_targets() {
+            Vec::new()
+        } else {
+            vec![What::Probe(None)]
+        };
     };
-    let variables = Variables::from([("run.id".to_owned(), request.id.clone())]);
-    let expansion = match targets::expand(for_each, &engine.plan.inventory, engine.net.as_ref(), &variables, &request.selection).await {
+    let variables = variables::of_run(run);
+    let expanded = targets::expand(for_each, &plan.inventory, net, &variables, selection).await;
+    let expansion = match expanded {
         Ok(expansion) => expansion,
         Err(failure) => return vec![What::Findings(vec![failure])],
     };
-    let fresh: Vec<Finding> = expansion.findings.into_iter().filter(|finding| told.insert(finding.line())).collect();
+    let fresh: Vec<Finding> = expansion
+        .findings
+        .into_iter()
+        .filter(|finding| told.insert(finding.line()))
+        .collect();
     let mut checks = Vec::new();
     if !fresh.is_empty() {
         checks.push(What::Findings(fresh));
     }
-    checks.extend(expansion.targets.into_iter().map(|target| What::Probe(Some(target))));
+    checks.extend(
+        expansion
+            .targets
+            .into_iter()
+            .map(|target| What::Probe(Some(target))),
+    );
     checks
 }

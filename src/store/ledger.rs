@@ -200,8 +200,8 @@ impl Store {
     /// When the store cannot be read.
     pub async fn positions(&self) -> Result<Vec<Position>, StoreError> {
         self.work(|connection| {
-            let mut statement =
-                connection.prepare("SELECT mailbox, folder, uid_validity, uid_next FROM positions")?;
+            let mut statement = connection
+                .prepare("SELECT mailbox, folder, uid_validity, uid_next FROM positions")?;
             let positions = statement.query_map([], |row| {
                 Ok(Position {
                     mailbox: row.get(0)?,
@@ -352,10 +352,8 @@ fn each_entry(
     let mut current: Option<(String, Entry, u64)> = None;
     while let Some(row) = rows.next()? {
         let id: String = row.get(3)?;
-        if current.as_ref().is_some_and(|(known, ..)| *known != id) {
-            if let Some((known, entry, events)) = current.take() {
-                visit(known, entry, events)?;
-            }
+        if let Some((known, entry, events)) = current.take_if(|(known, ..)| *known != id) {
+            visit(known, entry, events)?;
         }
         let (_, entry, events) = current.get_or_insert_with(|| (id, Entry::default(), 0));
         let (at, fact) = read_fact(row)?;

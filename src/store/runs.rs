@@ -28,7 +28,8 @@ impl Store {
     /// When the store cannot be read.
     pub async fn run_by_prefix(&self, prefix: &str) -> Result<RunSearch, StoreError> {
         let prefix = prefix.to_owned();
-        self.work(move |connection| search(connection, &prefix)).await
+        self.work(move |connection| search(connection, &prefix))
+            .await
     }
 
     /// The newest runs, newest first.
@@ -67,8 +68,8 @@ pub(super) fn search(connection: &Connection, prefix: &str) -> Result<RunSearch,
 }
 
 pub(super) fn latest(connection: &Connection, limit: u32) -> Result<Vec<RunHead>, Fault> {
-    let mut statement =
-        connection.prepare("SELECT head FROM runs ORDER BY started_at_us DESC, id DESC LIMIT ?1")?;
+    let mut statement = connection
+        .prepare("SELECT head FROM runs ORDER BY started_at_us DESC, id DESC LIMIT ?1")?;
     let mut rows = statement.query([limit])?;
     let mut heads = Vec::new();
     while let Some(row) = rows.next()? {

@@ -16,7 +16,9 @@ pub(super) fn check(connection: &Connection) -> Result<(), Fault> {
     let (owner, found) = (pragma("application_id")?, pragma("user_version")?);
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
     if owner != APPLICATION_ID {
-        return Err(Fault::Content("it is the database of another program".to_owned()));
+        return Err(Fault::Content(
+            "it is the database of another program".to_owned(),
+        ));
     }
     if found > known {
         return Err(Fault::Newer { found, known });

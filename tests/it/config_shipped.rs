@@ -6,7 +6,10 @@ use postrider::config::{self, Format};
 
 #[test]
 fn shipped_files_are_right() {
-    for main in ["scenarios/postrider.yaml", "scenarios/examples/postrider.yaml"] {
+    for main in [
+        "scenarios/postrider.yaml",
+        "scenarios/examples/postrider.yaml",
+    ] {
         let loaded = config::load(Path::new(main));
         assert!(
             loaded.problems.is_empty() && loaded.plan.is_some(),

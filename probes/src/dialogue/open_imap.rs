@@ -4,20 +4,22 @@
 //! the same failure by the same reason. There is one login attempt, whatever comes of it, and no password leaves on
 //! a connection whose certificate was not accepted.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use postrider_wire::bounded::Limits;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::imap::{Greeting, ImapError, Session, Setup, Timing, Transcript};
 use super::stream::BoxStream;
 use crate::account::{ImapEndpoint, MailboxAccount, Security};
 use crate::context::Context;
-use crate::net::Net;
-use crate::outcome::{Failure, TlsFacts};
+use crate::net::{Net, Question, RecordData, answer_failure, ask_failure, connect_failure};
+use crate::outcome::{Failure, Status, TlsFacts};
 use crate::phase::Phase;
 use crate::reason::Reason;
+use crate::span::Span;
+use crate::tls;
 
 /// For resolving the server's name.
 const DNS_WITHIN: Duration = Duration::from_secs(10);
@@ -233,66 +235,116 @@ impl Drop for Stopwatch<'_> {
     }
 }
 
+/// The server's addresses: of both families when there are both, IPv6 first (RFC 6724) where we can reach it.
+async fn addresses(net: &dyn Net, server: &str) -> Result<Vec<IpAddr>, Failure> {
+    let bare = server.trim_start_matches('[').trim_end_matches(']');
+    if let Ok(literal) = bare.parse() {
+        return Ok(vec![literal]);
+    }
+    let name = bare.trim_end_matches('.').to_ascii_lowercase();
+    if name == "localhost" || name.ends_with(".localhost") {
+        // RFC 6761 §6.3: no name server is asked.
+        return Ok(vec![Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()]);
+    }
+    let (six, four) = tokio::join!(records(net, &name, "AAAA"), records(net, &name, "A"));
+    let mut found = Vec::new();
+    let mut failure = None;
+    for answer in [six, four] {
+        match answer {
+            Ok(addresses) => found.extend(addresses),
+            Err(error) => failure = Some(error),
+        }
+    }
+    found.sort_by_key(|address| !net.has_route(*address));
+    match failure {
+        _ if !found.is_empty() => Ok(found),
+        Some(failure) => Err(failure),
+        None => Err(Failure::new(
+            Reason::DnsNxdomain,
+            format!("{name} has no address"),
+        )),
+    }
+}
+
+async fn records(net: &dyn Net, name: &str, record_type: &str) -> Result<Vec<IpAddr>, Failure> {
+    let question = Question::new(name, record_type, DNS_WITHIN);
+    let answer = net
+        .ask(None, question.clone())
+        .await
+        .map_err(|error| ask_failure(&error, &question, true))?;
+    if let Some(failure) = answer_failure(&answer, &question) {
+        return Err(failure);
+    }
+    let records = answer.records.into_iter();
+    Ok(records
+        .filter_map(|record| match record.data {
+            RecordData::Address(address) => Some(address),
+            _ => None,
+        })
+        .collect())
+}
+
+/// Each address in turn, the first that answers is it.
 async fn connect_to_any(
     net: &dyn Net,
     endpoint: &ImapEndpoint,
     addresses: &[IpAddr],
 ) -> Result<BoxStream, Failure> {
     let end = Instant::now() + CONNECT_ALL_WITHIN;
-    let mut first = None;
+    let mut told: Option<Failure> = None;
     for address in addresses.iter().take(ADDRESSES) {
         let address = SocketAddr::new(*address, endpoint.port);
-        let limit = end.min(Instant::now() + CONNECT_WITHIN);
-        let failure = match timeout_at(limit, net.connect(address, None)).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => refused(address, &error),
-            Err(_) => Failure::new(
-                Reason::ConnectTimeout,
-                format!(
-                    "{address} did not answer within {} s",
-                    CONNECT_WITHIN.as_secs()
-                ),
-            ),
-        };
-        // The address that could not even be tried says the least.
-        match &first {
-            None => first = Some(failure),
-            Some(Failure {
-                reason: Reason::VantageNoIpv6,
-                ..
-            }) => first = Some(failure),
-            Some(_) => {}
+        let began = Instant::now();
+        let error =
+            match timeout_at(end.min(began + CONNECT_WITHIN), net.connect(address, None)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => error,
+                Err(_) => std::io::ErrorKind::TimedOut.into(),
+            };
+        let failure = connect_failure(&error, address, began.elapsed());
+        // An address that we could not even try says the least.
+        if told
+            .as_ref()
+            .is_none_or(|told| told.status == Status::Error)
+        {
+            told = Some(failure);
         }
     }
-    Err(first.unwrap_or_else(|| {
+    Err(told.unwrap_or_else(|| {
         let text = format!("{} has no address", endpoint.server);
         Failure::new(Reason::DnsNxdomain, text)
     }))
 }
 
-fn refused(address: SocketAddr, error: &std::io::Error) -> Failure {
-    use std::io::ErrorKind;
-
-    let reason = match error.kind() {
-        ErrorKind::ConnectionRefused => Reason::ConnectRefused,
-        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => Reason::ConnectReset,
-        ErrorKind::NetworkUnreachable | ErrorKind::AddrNotAvailable if address.is_ipv6() => {
-            Reason::VantageNoIpv6
-        }
-        ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => Reason::VantageOffline,
-        _ => Reason::ConnectTimeout,
-    };
-    Failure::new(reason, format!("{address}: {error}"))
-}
-
+/// The handshake. The certificate must be good for the server's name: a password is going to be sent.
 async fn encrypt(
-    _stream: BoxStream,
-    _endpoint: &ImapEndpoint,
-    _observer: &dyn Observer,
+    stream: BoxStream,
+    endpoint: &ImapEndpoint,
+    observer: &dyn Observer,
 ) -> Result<BoxStream, Failure> {
-    Err(Failure::new(Reason::Internal, "TLS is not there yet"))
+    let _tls = Stopwatch::start(observer, Phase::Tls);
+    let name = endpoint
+        .server
+        .trim_start_matches('[')
+        .trim_end_matches(']');
+    let handshake = tls::client(stream, name, &endpoint.trust, tls::Verify::Enforce);
+    match timeout(TLS_WITHIN, handshake).await {
+        Ok(Ok((stream, facts))) => {
+            observer.negotiated(&facts);
+            Ok(stream)
+        }
+        Ok(Err(error)) => {
+            if let Some(facts) = &error.facts {
+                observer.negotiated(facts);
+            }
+            Err(error.failure)
+        }
+        Err(_) => Err(Failure::new(
+            Reason::TlsHandshake,
+            format!("the handshake did not end within {}", Span(TLS_WITHIN)),
+        )),
+    }
 }
 
-async fn addresses(_net: &dyn Net, server: &str) -> Result<Vec<IpAddr>, Failure> {
-    Ok(vec![server.parse().unwrap()])
-}
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@ mod arrival;
 mod check;
 mod judge;
 mod prepare;
+mod preview;
 mod reply_pattern;
 mod route;
 mod settings;
@@ -21,10 +22,11 @@ use tokio::time::Instant;
 use self::prepare::Prepared;
 use self::transaction::{End, Transaction};
 use crate::context::Context;
-use crate::kind::{Kind, Names};
+use crate::kind::{Kind, Names, Preview};
 use crate::outcome::Failure;
 use crate::post::Attempt;
 use crate::setting::{Place, Problem};
+use crate::target::Target;
 
 impl Kind for Deliver {
     const NAME: &'static str = "deliver";
@@ -54,6 +56,10 @@ impl Kind for Deliver {
             to.value.clone(),
             folder.unwrap_or_else(|| "INBOX".to_owned()),
         ))
+    }
+
+    fn preview(&self, message: &MessageDefaults, target: Option<&Target>) -> Preview {
+        preview::preview(self, message, target)
     }
 
     fn port(&self) -> Option<u16> {

@@ -11,7 +11,7 @@ use postrider_wire::text::RemoteText;
 use serde::Deserialize;
 
 use crate::context::Context;
-use crate::kind::{Kind, Names};
+use crate::kind::{Kind, Names, Preview};
 use crate::kinds::deliver::MessageDefaults;
 use crate::kinds::dns::judge::{Wanted, judge};
 use crate::net::{Answer, Question, ask_failure, name_problem, record_type_name, server_words};
@@ -19,6 +19,7 @@ use crate::outcome::{Failure, Finding};
 use crate::phase::Phase;
 use crate::reason::Reason;
 use crate::setting::{Period, Place, Problem, Spanned, Template};
+use crate::target::Target;
 
 /// How long one question may take unless `within` says otherwise.
 const WITHIN: Duration = Duration::from_secs(5);
@@ -141,6 +142,18 @@ impl Kind for Dns {
                 .help("write `ask: every-authoritative-server`, or give the port in `resolver`"),
             );
         }
+    }
+
+    fn preview(&self, _: &MessageDefaults, _: Option<&Target>) -> Preview {
+        let whom = match self.ask {
+            Ask::Resolver => "the resolver",
+            Ask::EveryAuthoritativeServer => "every authoritative server",
+        };
+        Preview::reads(format!(
+            "ask {whom} for {} of {}",
+            self.r#type.value,
+            self.query.source()
+        ))
     }
 
     fn longest(&self, _: &MessageDefaults) -> Duration {

@@ -4,11 +4,12 @@ use std::future::Future;
 use std::time::Duration;
 
 use crate::context::Context;
-use crate::kind::{Kind, Names, probe_kinds};
+use crate::kind::{Kind, Names, Preview, probe_kinds};
 use crate::kinds::deliver::MessageDefaults;
 use crate::outcome::Failure;
 use crate::reason::Reason;
 use crate::setting::{Place, Problem};
+use crate::target::Target;
 
 pub mod deliver;
 pub mod dns;

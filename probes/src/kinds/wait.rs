@@ -5,10 +5,11 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::context::Context;
-use crate::kind::{Kind, Names};
+use crate::kind::{Kind, Names, Preview};
 use crate::kinds::deliver::MessageDefaults;
 use crate::outcome::Failure;
 use crate::setting::{Period, Place, Problem};
+use crate::target::Target;
 
 /// Waits, so that a later step finds what an earlier one started.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
@@ -26,6 +27,10 @@ impl Kind for Wait {
 
     fn longest(&self, _: &MessageDefaults) -> Duration {
         self.r#for.0
+    }
+
+    fn preview(&self, _: &MessageDefaults, _: Option<&Target>) -> Preview {
+        Preview::reads(format!("wait {}", self.r#for))
     }
 
     async fn run(&self, _: &Context<'_>) -> Result<(), Failure> {

@@ -81,3 +81,43 @@ fn is_hidden(character: char) -> bool {
         | '\u{fff9}'..='\u{fffb}'
         | '\u{e0000}'..='\u{e0fff}')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dangerous_characters_are_shown_as_escapes() {
+        let cases = [
+            ("plain Grüße 日本", "plain Grüße 日本"),
+            ("\x1b[31mred\x07", "\\x1b[31mred\\x07"),
+            ("a\r\nb\tc\0d\x7f", "a\\r\\nb\\tc\\x00d\\x7f"),
+            ("\u{9b}31m", "\\u{9b}31m"),
+            ("evil\u{202e}txt.exe", "evil\\u{202e}txt.exe"),
+            ("\u{2066}a\u{2069}", "\\u{2066}a\\u{2069}"),
+            ("a\u{2028}b\u{2029}", "a\\u{2028}b\\u{2029}"),
+            ("zero\u{200b}width\u{feff}", "zero\\u{200b}width\\u{feff}"),
+            ("back\\slash", "back\\slash"),
+        ];
+        for (input, expected) in cases {
+            assert_eq!(visible(input), expected);
+            assert_eq!(visible(expected), expected, "twice is as once");
+        }
+    }
+
+    #[test]
+    fn remote_bytes_are_decoded_and_capped() {
+        let cases: [(&[u8], usize, &str); 6] = [
+            (b"250 ok", 10, "250 ok"),
+            (b"0123456789", 10, "0123456789"),
+            (b"0123456789a", 10, "0123456789…"),
+            (b"caf\xe9", 10, "caf\u{fffd}"),
+            ("日本語".as_bytes(), 2, "日本…"),
+            // An escape is longer than what it stands for and is never cut in two.
+            (b"\x1b\x1b\x1b", 5, "\\x1b\\x1b…"),
+        ];
+        for (input, cap, expected) in cases {
+            assert_eq!(RemoteText::new(input, cap).as_str(), expected);
+        }
+    }
+}

@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 use postrider_probes::Probe;
 use postrider_probes::kinds::deliver::{Family, MessageDefaults};
 use postrider_probes::setting::{Period, Spanned, Template};
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
 
 /// A scenario: when it runs, what it sends, and its steps.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]

@@ -19,8 +19,16 @@ pub(super) fn render(problems: &[Problem], sources: &Sources) -> String {
             properties.push(format!("endColumn={end}"));
         }
         properties.push(format!("title={}", property(problem.code)));
-        let parts = [Some(&problem.title), problem.help.as_ref(), problem.note.as_ref()];
-        let lines: Vec<String> = parts.into_iter().flatten().map(|part| visible(part)).collect();
+        let parts = [
+            Some(&problem.title),
+            problem.help.as_ref(),
+            problem.note.as_ref(),
+        ];
+        let lines: Vec<String> = parts
+            .into_iter()
+            .flatten()
+            .map(|part| visible(part))
+            .collect();
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
@@ -34,7 +42,9 @@ pub(super) fn render(problems: &[Problem], sources: &Sources) -> String {
 }
 
 fn data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    text.replace('%', "%25")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A")
 }
 
 fn property(text: &str) -> String {

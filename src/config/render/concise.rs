@@ -13,7 +13,11 @@ pub(super) fn render(problems: &[Problem], sources: &Sources) -> String {
                 format!("{path}:{}:{}: ", problem.at.line, problem.at.column)
             });
             let severity = severity_word(problem.severity);
-            format!("{place}{severity}[{}]: {}\n", problem.code, visible(&problem.title))
+            format!(
+                "{place}{severity}[{}]: {}\n",
+                problem.code,
+                visible(&problem.title)
+            )
         })
         .collect()
 }

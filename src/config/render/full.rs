@@ -34,7 +34,9 @@ fn group<'p>(problem: &'p Problem, sources: &'p Sources) -> Group<'p> {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let title = level.primary_title(visible(&problem.title)).id(problem.code);
+    let title = level
+        .primary_title(visible(&problem.title))
+        .id(problem.code);
     let mut group = shown(
         Group::with_title(title),
         problem.at,

@@ -47,7 +47,11 @@ pub(in crate::config) fn main_file(raw: &RawMain, root: Place, scope: &mut Scope
         .unwrap_or_default();
     let lost_after = raw.lost_after.map_or(LOST_AFTER, |period| period.0);
     if let (true, Some(period)) = (lost_after.is_zero(), raw.lost_after) {
-        scope.error("bad-value", period.at, "`lost_after` is longer than nothing");
+        scope.error(
+            "bad-value",
+            period.at,
+            "`lost_after` is longer than nothing",
+        );
     }
     let mut main = MainFile {
         vantage: raw
@@ -159,7 +163,8 @@ impl Scope<'_> {
                 text.at,
                 format!("`{}` is not the address of a resolver", text.value),
             )
-            .help = Some("write `192.0.2.53`, `192.0.2.53:5353` or `[2001:db8::53]:5353`".to_owned());
+            .help =
+                Some("write `192.0.2.53`, `192.0.2.53:5353` or `[2001:db8::53]:5353`".to_owned());
         }
         socket
     }
@@ -221,7 +226,9 @@ impl Scope<'_> {
             let bytes = variable.as_bytes();
             let fits = !bytes.is_empty()
                 && !bytes[0].is_ascii_digit()
-                && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+                && bytes
+                    .iter()
+                    .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
             if !fits {
                 self.error(
                     "bad-value",
@@ -284,7 +291,13 @@ impl Scope<'_> {
 pub(in crate::config) fn password_file_variable(mailbox: &str) -> String {
     let name: String = mailbox
         .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() {
+                c.to_ascii_uppercase()
+            } else {
+                '_'
+            }
+        })
         .collect();
     format!("POSTRIDER_MAILBOX_{name}_PASSWORD_FILE")
 }

@@ -28,7 +28,12 @@ pub(super) struct Scope<'a> {
 }
 
 impl Scope<'_> {
-    pub(super) fn error(&mut self, code: &'static str, at: Place, title: impl Into<String>) -> &mut Problem {
+    pub(super) fn error(
+        &mut self,
+        code: &'static str,
+        at: Place,
+        title: impl Into<String>,
+    ) -> &mut Problem {
         self.push(Problem::error(code, at, title))
     }
 
@@ -51,8 +56,12 @@ impl Scope<'_> {
                 .iter()
                 .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(byte));
         if !fits {
-            self.error("bad-value", name.at, format!("`{}` cannot be {what}", name.value))
-                .help = Some(
+            self.error(
+                "bad-value",
+                name.at,
+                format!("`{}` cannot be {what}", name.value),
+            )
+            .help = Some(
                 "use letters, digits, `.`, `-` and `_`, with a letter or digit first".to_owned(),
             );
         }
@@ -88,8 +97,7 @@ impl Scope<'_> {
             Ok(value) => Some(value),
             Err(error) => {
                 let error = error.to_string();
-                let problem =
-                    self.error(code, text.at, format!("`{}` is not {what}", text.value));
+                let problem = self.error(code, text.at, format!("`{}` is not {what}", text.value));
                 problem.note = (!error.is_empty()).then_some(error);
                 None
             }
@@ -100,8 +108,12 @@ impl Scope<'_> {
     fn ip(&mut self, text: &Spanned<String>) -> Option<IpAddr> {
         let parsed = text.value.parse();
         if parsed.is_err() {
-            self.error("bad-address", text.at, format!("`{}` is not an IP address", text.value))
-                .help = Some("write it as `192.0.2.10` or `2001:db8::10`".to_owned());
+            self.error(
+                "bad-address",
+                text.at,
+                format!("`{}` is not an IP address", text.value),
+            )
+            .help = Some("write it as `192.0.2.10` or `2001:db8::10`".to_owned());
         }
         parsed.ok()
     }
@@ -110,7 +122,11 @@ impl Scope<'_> {
     fn port(&mut self, port: Option<Spanned<u16>>) -> Option<u16> {
         let port = port?;
         if port.value == 0 {
-            self.error("bad-value", port.at, "a port is a whole number from 1 to 65535");
+            self.error(
+                "bad-value",
+                port.at,
+                "a port is a whole number from 1 to 65535",
+            );
         }
         Some(port.value)
     }
@@ -123,7 +139,10 @@ impl Scope<'_> {
                 self.error(
                     "bad-value",
                     version.at,
-                    format!("version {} of the language is not known here", version.value),
+                    format!(
+                        "version {} of the language is not known here",
+                        version.value
+                    ),
                 )
                 .help = Some("write `version: 1`".to_owned());
             }
@@ -138,7 +157,11 @@ impl Scope<'_> {
 }
 
 /// Adds `did you mean …?` when some candidate is near.
-fn did_you_mean<'c>(problem: &mut Problem, word: &str, candidates: impl IntoIterator<Item = &'c str>) {
+fn did_you_mean<'c>(
+    problem: &mut Problem,
+    word: &str,
+    candidates: impl IntoIterator<Item = &'c str>,
+) {
     if let Some(near) = nearest(word, candidates) {
         problem.help = Some(format!("did you mean `{near}`?"));
     }

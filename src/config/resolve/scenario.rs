@@ -10,8 +10,8 @@ use postrider_probes::kind::Names;
 use postrider_probes::kinds::deliver::MessageDefaults;
 use postrider_probes::setting::{Period, Place, Spanned};
 
-use super::variables::Items;
 use super::Scope;
+use super::variables::Items;
 use crate::config::plan::{ForEach, Preference, Scenario, Source, Step, StepsRun};
 use crate::config::raw::{
     RawAddresses, RawForEach, RawPreference, RawScenario, RawStep, RawStepsRun,
@@ -62,7 +62,10 @@ pub(in crate::config) fn scenario(
         .and_then(|schedule| scope.schedule(schedule, schedule.at));
 
     let no_defaults = MessageDefaults::default();
-    let message = raw.message.as_ref().map_or(&no_defaults, |message| &message.value);
+    let message = raw
+        .message
+        .as_ref()
+        .map_or(&no_defaults, |message| &message.value);
     let names = Names {
         senders: found.senders,
         mailboxes: found.mailboxes,
@@ -79,7 +82,11 @@ pub(in crate::config) fn scenario(
     if let (true, Some(steps)) = (written.is_empty(), &raw.steps)
         && !cut(steps.at, "")
     {
-        scope.error("missing-key", steps.at, "a scenario needs at least one step");
+        scope.error(
+            "missing-key",
+            steps.at,
+            "a scenario needs at least one step",
+        );
     }
     scope.unique_ids(written);
     let mut steps = Vec::new();
@@ -113,7 +120,11 @@ pub(in crate::config) fn scenario(
         tags: raw.tags.iter().map(|tag| tag.value.clone()).collect(),
         schedule,
         timeout,
-        steps_run: if together { StepsRun::Together } else { StepsRun::InOrder },
+        steps_run: if together {
+            StepsRun::Together
+        } else {
+            StepsRun::InOrder
+        },
         message: message.clone(),
         steps,
         source: Source {
@@ -166,7 +177,8 @@ impl Scope<'_> {
             [] if some_cut => return None,
             [] => {
                 let at = raw.keys.id.as_ref().map_or(raw.at, |id| id.at);
-                let problem = self.error("verb-count", at, "this step does nothing: it has no verb");
+                let problem =
+                    self.error("verb-count", at, "this step does nothing: it has no verb");
                 problem.help = Some("add one of the verbs below the step's `id`".to_owned());
                 problem.note = Some(format!("verbs are {}", verbs.join(", ")));
                 return None;
@@ -174,7 +186,10 @@ impl Scope<'_> {
             [(first, _), .., (last, _)] => {
                 let (first, title) = (
                     first.at,
-                    format!("this step has {} verbs, and a step does one thing", raw.verbs.len()),
+                    format!(
+                        "this step has {} verbs, and a step does one thing",
+                        raw.verbs.len()
+                    ),
                 );
                 let problem = self.error("verb-count", last.at, title);
                 problem.help = Some("make a step of each".to_owned());
@@ -192,12 +207,19 @@ impl Scope<'_> {
                 "this step can never report its own result",
             );
             problem.label = format!("`{}` may wait up to {}", verb.value, Period(own));
-            problem.help = Some(format!("set `timeout: {}`, or lower `within`", rounded_up(own)));
+            problem.help = Some(format!(
+                "set `timeout: {}`, or lower `within`",
+                rounded_up(own)
+            ));
         }
         Some(Step {
             id: raw.keys.id.as_ref()?.value.clone(),
             title: raw.keys.title.as_ref().map(|title| title.value.clone()),
-            for_each: raw.keys.for_each.as_ref().map(|for_each| expansion(for_each)),
+            for_each: raw
+                .keys
+                .for_each
+                .as_ref()
+                .map(|for_each| expansion(for_each)),
             timeout: raw.keys.timeout.map(|timeout| timeout.0),
             always: raw.keys.always,
             probe: probe.clone(),
@@ -209,7 +231,12 @@ impl Scope<'_> {
     }
 
     /// Warns when the run's limit ends it before its steps have met theirs.
-    fn timeout(&mut self, written: Spanned<Period>, (longest, who): (Duration, String), together: bool) {
+    fn timeout(
+        &mut self,
+        written: Spanned<Period>,
+        (longest, who): (Duration, String),
+        together: bool,
+    ) {
         if written.0 >= longest {
             return;
         }
@@ -218,9 +245,15 @@ impl Scope<'_> {
             written.at,
             "this scenario can never report its own result",
         );
-        problem.help = Some(format!("set `timeout: {}`, or lower `within`", rounded_up(longest)));
+        problem.help = Some(format!(
+            "set `timeout: {}`, or lower `within`",
+            rounded_up(longest)
+        ));
         let together = if together { "" } else { "one after the other " };
-        problem.label = format!("the steps may wait {together}up to {} ({who})", Period(longest));
+        problem.label = format!(
+            "the steps may wait {together}up to {} ({who})",
+            Period(longest)
+        );
     }
 }
 
@@ -248,21 +281,34 @@ fn longest(
         .iter()
         .map(|step| {
             let own = limit(&step.probe);
-            (step.timeout.map_or(own, |limit| limit.min(own)), step.id.as_str())
+            (
+                step.timeout.map_or(own, |limit| limit.min(own)),
+                step.id.as_str(),
+            )
         })
         .collect();
     let Some((most, who)) = each.iter().max_by_key(|(time, _)| *time) else {
         return (Duration::ZERO, String::new());
     };
-    let all = if together { *most } else { each.iter().map(|(time, _)| *time).sum() };
+    let all = if together {
+        *most
+    } else {
+        each.iter().map(|(time, _)| *time).sum()
+    };
     (all, format!("{who}: {}", Period(*most)))
 }
 
 /// The next whole minute, or second below one.
 fn rounded_up(time: Duration) -> Period {
-    let step = if time > Duration::from_secs(60) { 60 } else { 1 };
+    let step = if time > Duration::from_secs(60) {
+        60
+    } else {
+        1
+    };
     let seconds = time.as_millis().div_ceil(step * 1000) * step;
-    Period(Duration::from_secs(u64::try_from(seconds).unwrap_or(u64::MAX)))
+    Period(Duration::from_secs(
+        u64::try_from(seconds).unwrap_or(u64::MAX),
+    ))
 }
 
 /// Where `${item.…}` has a value.

@@ -13,17 +13,23 @@ impl Scope<'_> {
         if let Ok(zone) = jiff::tz::TimeZone::get(name) {
             return Some(zone);
         }
-        let known: Vec<String> = jiff::tz::db().available().map(|zone| zone.to_string()).collect();
+        let known: Vec<String> = jiff::tz::db()
+            .available()
+            .map(|zone| zone.to_string())
+            .collect();
         let problem = self.error(
             "unknown-timezone",
             name.at,
             format!("no time zone is called `{}`", name.value),
         );
-        problem.note = Some("time zones have IANA names, as `Europe/Amsterdam` or `UTC`".to_owned());
+        problem.note =
+            Some("time zones have IANA names, as `Europe/Amsterdam` or `UTC`".to_owned());
         // People write the city alone, too.
-        let city = known
-            .iter()
-            .find(|zone| zone.rsplit('/').next().is_some_and(|city| city.eq_ignore_ascii_case(name)));
+        let city = known.iter().find(|zone| {
+            zone.rsplit('/')
+                .next()
+                .is_some_and(|city| city.eq_ignore_ascii_case(name))
+        });
         match city {
             Some(zone) => problem.help = Some(format!("did you mean `{zone}`?")),
             None => nearest_zone(problem, name, &known),
@@ -79,10 +85,16 @@ impl Scope<'_> {
             )
             .help = Some("remove it, or write `cron` instead of `every`".to_owned());
         }
-        let jitter = raw.jitter.map_or(std::time::Duration::ZERO, |jitter| jitter.0);
+        let jitter = raw
+            .jitter
+            .map_or(std::time::Duration::ZERO, |jitter| jitter.0);
         let when = match (&raw.every, &raw.cron) {
             (Some(_), Some(cron)) => {
-                self.error("conflicting-keys", cron.at, "a schedule has `every` or `cron`, not both");
+                self.error(
+                    "conflicting-keys",
+                    cron.at,
+                    "a schedule has `every` or `cron`, not both",
+                );
                 return None;
             }
             (None, None) => {

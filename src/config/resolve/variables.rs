@@ -8,7 +8,16 @@ use super::{Scope, did_you_mean};
 use crate::config::yaml::{Node, Value};
 
 /// What `for_each` gives a step.
-const ITEM_KEYS: [&str; 8] = ["mx", "host", "address", "family", "preference", "node", "role", "port"];
+const ITEM_KEYS: [&str; 8] = [
+    "mx",
+    "host",
+    "address",
+    "family",
+    "preference",
+    "node",
+    "role",
+    "port",
+];
 
 /// Where `${item.…}` has a value, by node ids.
 pub(super) struct Items {
@@ -20,7 +29,8 @@ pub(super) struct Items {
 
 impl Items {
     fn has(&self, id: u32) -> bool {
-        let within = |ranges: &[RangeInclusive<u32>]| ranges.iter().any(|range| range.contains(&id));
+        let within =
+            |ranges: &[RangeInclusive<u32>]| ranges.iter().any(|range| range.contains(&id));
         within(&self.defined) && !within(&self.undefined)
     }
 }
@@ -46,12 +56,19 @@ impl Scope<'_> {
         match name.split_once('.') {
             Some(("run", "id")) => {}
             Some(("run", _)) => {
-                self.error("unknown-variable", at, format!("`${{{name}}}` is not known"))
-                    .help = Some("of the run there is `${run.id}`".to_owned());
+                self.error(
+                    "unknown-variable",
+                    at,
+                    format!("`${{{name}}}` is not known"),
+                )
+                .help = Some("of the run there is `${run.id}`".to_owned());
             }
             Some(("item", key)) if !ITEM_KEYS.contains(&key) => {
-                let problem =
-                    self.error("unknown-variable", at, format!("`${{{name}}}` is not known"));
+                let problem = self.error(
+                    "unknown-variable",
+                    at,
+                    format!("`${{{name}}}` is not known"),
+                );
                 did_you_mean(problem, key, ITEM_KEYS);
                 if let Some(help) = &mut problem.help {
                     *help = help.replacen('`', "`${item.", 1).replacen("`?", "}`?", 1);

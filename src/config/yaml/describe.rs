@@ -91,7 +91,9 @@ pub(super) fn describe(what: What, around: &Surroundings<'_>) -> Problem {
         What::Ambiguous { text, taken_for } => Problem::error(
             "yaml-ambiguous",
             at,
-            format!("`{text}` without quotes is {taken_for} for some YAML readers, and a text is meant"),
+            format!(
+                "`{text}` without quotes is {taken_for} for some YAML readers, and a text is meant"
+            ),
         )
         .help(format!("write `\"{text}\"`")),
         What::Said(message) => said(&message, around),
@@ -124,8 +126,12 @@ fn unknown_key(key: &str, known: &'static [&'static str], around: &Surroundings<
         } else {
             around.owner_name()
         };
-        Problem::error("unknown-key", at, format!("`{key}` is not a key of {owner}"))
-            .note(format!("its keys are {}", list_plain(known.iter())))
+        Problem::error(
+            "unknown-key",
+            at,
+            format!("`{key}` is not a key of {owner}"),
+        )
+        .note(format!("its keys are {}", list_plain(known.iter())))
     };
     match near {
         Some(near) => problem.help(format!("did you mean `{near}`?")),
@@ -134,8 +140,14 @@ fn unknown_key(key: &str, known: &'static [&'static str], around: &Surroundings<
 }
 
 /// Values of these keys are never shown.
-pub(in crate::config) const SECRET_KEYS: [&str; 6] =
-    ["password", "passwd", "passphrase", "secret", "token", "api_key"];
+pub(in crate::config) const SECRET_KEYS: [&str; 6] = [
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "api_key",
+];
 
 /// The types of the settings say `what is wrong: what to do`.
 fn said(message: &str, around: &Surroundings<'_>) -> Problem {

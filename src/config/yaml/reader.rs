@@ -162,11 +162,7 @@ impl<'t> Deserializer<'t> for Reader<'t> {
         self.blame(|| visitor.visit_newtype_struct(self))
     }
 
-    fn deserialize_unit_struct<V: Visitor<'t>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> Res<V::Value> {
+    fn deserialize_unit_struct<V: Visitor<'t>>(self, _: &'static str, visitor: V) -> Res<V::Value> {
         self.number(visitor)
     }
 
@@ -301,7 +297,9 @@ impl<'t> MapAccess<'t> for Entries<'t> {
 
     fn next_value_seed<S: DeserializeSeed<'t>>(&mut self, seed: S) -> Res<S::Value> {
         let Some(value) = self.value.take() else {
-            return Err(serde::de::Error::custom("a value was asked for before its key"));
+            return Err(serde::de::Error::custom(
+                "a value was asked for before its key",
+            ));
         };
         let reader = self.reader.with(value);
         reader.blame(|| seed.deserialize(reader))
@@ -389,7 +387,8 @@ impl<'t> EnumAccess<'t> for Variant<'t> {
     type Variant = Self;
 
     fn variant_seed<S: DeserializeSeed<'t>>(self, seed: S) -> Res<(S::Value, Self)> {
-        let word: StrDeserializer<'t, Fault> = self.entry.key.scalar.text.as_str().into_deserializer();
+        let word: StrDeserializer<'t, Fault> =
+            self.entry.key.scalar.text.as_str().into_deserializer();
         let value = seed
             .deserialize(word)
             .map_err(|fault| fault.at(self.entry.key.id))?;

@@ -85,11 +85,13 @@ pub(in crate::config) fn ambiguity(scalar: &Scalar) -> Option<&'static str> {
         .bytes()
         .all(|byte| byte.is_ascii_digit() || byte == b'_')
     {
-        return Some(if unsigned.starts_with('0') && !unsigned.contains(['8', '9']) {
-            "an octal number"
-        } else {
-            "a number"
-        });
+        return Some(
+            if unsigned.starts_with('0') && !unsigned.contains(['8', '9']) {
+                "an octal number"
+            } else {
+                "a number"
+            },
+        );
     }
     let parts: Vec<&str> = unsigned.split(':').collect();
     if parts.len() > 1 && parts.iter().all(|part| is_digits(part)) {
@@ -150,14 +152,40 @@ mod tests {
     #[test]
     fn words_that_some_reader_takes_for_something_else_are_known() {
         for text in [
-            "no", "On", "y", "0123", "0900", "1e3", "12", "1_000", "12:30", "2024-05-01", "null",
-            "<<", "5.1", "1.0e+3", ".inf", "+12", "2001-12-14 21:59:43",
+            "no",
+            "On",
+            "y",
+            "0123",
+            "0900",
+            "1e3",
+            "12",
+            "1_000",
+            "12:30",
+            "2024-05-01",
+            "null",
+            "<<",
+            "5.1",
+            "1.0e+3",
+            ".inf",
+            "+12",
+            "2001-12-14 21:59:43",
         ] {
             assert!(ambiguity(&plain(text)).is_some(), "{text}");
         }
         for text in [
-            "alice", "192.0.2.1", "2001:db8::1", "10 mx1.example.net", "5xx", "127.0.0.1:53", "20s",
-            "5.1.1", "filter1", "-", "30 12 * * TUE", "2024-05-x", "no-such-user",
+            "alice",
+            "192.0.2.1",
+            "2001:db8::1",
+            "10 mx1.example.net",
+            "5xx",
+            "127.0.0.1:53",
+            "20s",
+            "5.1.1",
+            "filter1",
+            "-",
+            "30 12 * * TUE",
+            "2024-05-x",
+            "no-such-user",
         ] {
             assert_eq!(ambiguity(&plain(text)), None, "{text}");
         }

@@ -1,1 +1,171 @@
+//! The watches against a server in memory, in virtual time.
 
+mod arrivals;
+mod removal;
+mod server;
+mod trouble;
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use postrider_probes::account::{ImapEndpoint, MailboxAccount, SecretSource, Security, Trust};
+use postrider_wire::message::tag::{EntryId, Tag, TagKey};
+use tempfile::NamedTempFile;
+use tokio::sync::{mpsc, watch as channel};
+use tokio::time::{Instant, timeout};
+
+use self::server::{OnlyThis, Server};
+use super::news::{Arrival, Interest, MessageKey, News, Position};
+use super::{Setup, Watches};
+
+/// Nothing is waited for longer, by the virtual clock.
+const PATIENCE: Duration = Duration::from_secs(3_600);
+
+struct Bench {
+    watches: Watches,
+    news: mpsc::Receiver<News>,
+    interest: channel::Sender<Interest>,
+    password: NamedTempFile,
+}
+
+impl Bench {
+    /// Watches that nobody asked for anything yet.
+    fn with(server: &Arc<Server>, positions: Vec<Position>) -> Self {
+        let mut password = NamedTempFile::new().unwrap();
+        password.write_all(b"secret\n").unwrap();
+        let account = MailboxAccount {
+            name: "alice".to_owned(),
+            address: "alice@example.test".parse().unwrap(),
+            imap: Some(ImapEndpoint {
+                server: "127.0.0.1".to_owned(),
+                port: 143,
+                security: Security::None,
+                trust: Trust::default(),
+            }),
+            username: "alice".to_owned(),
+            password: Some(SecretSource::File(password.path().to_owned())),
+        };
+        let (told, news) = mpsc::channel(64);
+        let interest = channel::Sender::new(Interest::default());
+        let subscribed = interest.clone();
+        let watches = Watches::start(Setup {
+            net: Arc::new(OnlyThis(Arc::clone(server))),
+            accounts: BTreeMap::from([("alice".to_owned(), account)]),
+            news: told,
+            interest: move |_: &str| subscribed.subscribe(),
+            positions,
+            now: || Timestamp::UNIX_EPOCH,
+            seed: 7,
+        });
+        Self {
+            watches,
+            news,
+            interest,
+            password,
+        }
+    }
+
+    /// A watch of INBOX that is ready.
+    async fn ready(server: &Arc<Server>) -> Self {
+        let bench = Self::with(server, Vec::new());
+        bench.watches.add("alice", "INBOX");
+        bench.watches.ready("alice").await.unwrap();
+        bench
+    }
+
+    /// One mail is awaited whose final reply came now.
+    fn await_one(&self) -> Instant {
+        let now = Instant::now();
+        self.interest.send_modify(|interest| {
+            interest.awaited = 1;
+            interest.latest = Some(now);
+        });
+        now
+    }
+
+    fn await_nothing(&self) {
+        self.interest.send_modify(|interest| interest.awaited = 0);
+    }
+
+    async fn next(&mut self) -> News {
+        let news = timeout(PATIENCE, self.news.recv()).await;
+        news.expect("news within an hour")
+            .expect("a watch that is alive")
+    }
+
+    /// The next news that is picked; what comes before is not looked at.
+    async fn until<T>(&mut self, mut pick: impl FnMut(News) -> Option<T>) -> T {
+        loop {
+            if let Some(picked) = pick(self.next().await) {
+                return picked;
+            }
+        }
+    }
+
+    async fn arrival(&mut self) -> Arrival {
+        self.until(|news| match news {
+            News::Arrived(arrival) => Some(*arrival),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Waits for the next completed look into this folder.
+    async fn looked(&mut self, folder: &str) -> Instant {
+        self.until(|news| match news {
+            News::Looked {
+                folder: of, began, ..
+            } if of == folder => Some(began),
+            _ => None,
+        })
+        .await
+    }
+
+    async fn removed(&mut self) -> Vec<MessageKey> {
+        self.until(|news| match news {
+            News::Removed { messages, .. } => Some(messages),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Lets virtual time pass and gives what was told meanwhile.
+    async fn pass(&mut self, time: Duration) -> Vec<News> {
+        let end = Instant::now() + time;
+        let mut told = Vec::new();
+        while let Ok(Some(news)) = tokio::time::timeout_at(end, self.news.recv()).await {
+            told.push(news);
+        }
+        told
+    }
+}
+
+/// A header block with a genuine tag.
+fn tagged(number: u64) -> String {
+    let key = TagKey::new(&[7; 32]).unwrap();
+    let id = EntryId::from_parts(1, number);
+    let tag = Tag::sign(&key, id, "probe@example.test", "alice@example.test");
+    format!("Subject: probe {number}\r\nPostrider-Tag: {tag}")
+}
+
+const FOREIGN: &str = "Subject: lunch?\r\nFrom: bob@example.test";
+
+fn key(folder: &str, uid_validity: u32, uid: u32) -> MessageKey {
+    MessageKey {
+        folder: folder.to_owned(),
+        uid_validity,
+        uid,
+    }
+}
+
+fn uids(told: &[News]) -> Vec<u32> {
+    told.iter()
+        .filter_map(|news| match news {
+            News::Arrived(arrival) => Some(arrival.key.uid),
+            _ => None,
+        })
+        .collect()
+}

@@ -62,3 +62,42 @@ impl fmt::Display for HeaderText {
         f.write_str(&self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_text_is_one_line_without_controls() {
+        for good in ["", "Probe 7 – Grüße", "=?UTF-8?Q?x?="] {
+            assert_eq!(good.parse::<HeaderText>().unwrap().to_string(), good);
+        }
+        let bad = [
+            (
+                "a\r\nBcc: x@example.net",
+                "a line break (CR or LF) is not allowed in a header",
+            ),
+            ("a\nb", "a line break (CR or LF) is not allowed in a header"),
+            ("a\0b", "a NUL character is not allowed in a header"),
+            (
+                "a\x1bb",
+                "the control character \\u{1b} is not allowed in a header",
+            ),
+            (
+                "a\u{85}b",
+                "the control character \\u{85} is not allowed in a header",
+            ),
+        ];
+        for (input, message) in bad {
+            assert_eq!(
+                input.parse::<HeaderText>().unwrap_err().to_string(),
+                message
+            );
+        }
+        let long = "x".repeat(999).parse::<HeaderText>().unwrap_err();
+        assert_eq!(
+            long.to_string(),
+            "a header text is at most 998 bytes long, this one has 999"
+        );
+    }
+}

@@ -195,3 +195,113 @@ pub(super) fn literal(address: IpAddr) -> String {
         IpAddr::V6(v6) => format!("[IPv6:{v6}]"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_names_are_normalised() {
+        let cases = [
+            ("MX1.Example.ORG", "mx1.example.org"),
+            ("mx1.example.org.", "mx1.example.org"),
+            ("localhost", "localhost"),
+            ("xn--bcher-kva.example", "xn--bcher-kva.example"),
+            ("3com.example", "3com.example"),
+        ];
+        for (input, expected) in cases {
+            assert_eq!(input.parse::<HostName>().unwrap().as_str(), expected);
+        }
+        let relaxed = HostName::parse_relaxed("_25._tcp.MX.example.org").unwrap();
+        assert_eq!(relaxed.to_string(), "_25._tcp.mx.example.org");
+        let longest = format!("{0}.{0}.{0}.{1}", "a".repeat(63), "b".repeat(61));
+        assert_eq!(longest.parse::<HostName>().unwrap().as_str().len(), 253);
+    }
+
+    #[test]
+    fn a_bad_host_name_says_what_is_wrong() {
+        let long = format!("{}.example", "a".repeat(64));
+        let too_long = format!("{0}.{0}.{0}.{1}", "a".repeat(63), "b".repeat(62));
+        let cases = [
+            ("", "a host name is not empty"),
+            (".", "a host name is not empty"),
+            ("a..b", "a host name has no empty part between its dots"),
+            (".a", "a host name has no empty part between its dots"),
+            (
+                "-a.example",
+                "the part \"-a\" of a host name begins or ends with a hyphen",
+            ),
+            (
+                "_dmarc.example.org",
+                "an underscore is not allowed in a host name",
+            ),
+            (
+                "mx\r\nRSET",
+                "a line break (CR or LF) is not allowed in a host name",
+            ),
+            (
+                "mx example",
+                "the character ' ' is not allowed in a host name",
+            ),
+            (
+                "bücher.example",
+                "'ü' is not an ASCII letter: write the name in its xn-- form",
+            ),
+            ("192.0.2.1", "192.0.2.1 is an address, not a host name"),
+            ("2001:db8::1", "2001:db8::1 is an address, not a host name"),
+            (
+                &too_long,
+                "a host name has at most 253 characters, this one has 254",
+            ),
+        ];
+        for (input, message) in cases {
+            assert_eq!(
+                input.parse::<HostName>().unwrap_err().to_string(),
+                message,
+                "{input:?}"
+            );
+        }
+        let error = long.parse::<HostName>().unwrap_err().to_string();
+        assert!(error.ends_with("is longer than 63 characters"), "{error}");
+    }
+
+    #[test]
+    fn an_ehlo_name_is_qualified_or_an_address_literal() {
+        let good = [
+            ("Probe.Example.org", "probe.example.org"),
+            ("[192.0.2.1]", "[192.0.2.1]"),
+            ("[ipv6:2001:DB8::1]", "[IPv6:2001:db8::1]"),
+        ];
+        for (input, expected) in good {
+            assert_eq!(input.parse::<EhloName>().unwrap().as_str(), expected);
+        }
+        let literal_error = "is not an address literal such as [192.0.2.1] or [IPv6:2001:db8::1]";
+        let bad = [
+            (
+                "probe",
+                "the EHLO name \"probe\" is not fully qualified: it has no dot".to_owned(),
+            ),
+            (
+                "192.0.2.1",
+                "an address in EHLO is written in brackets: [192.0.2.1]".to_owned(),
+            ),
+            (
+                "::1",
+                "an address in EHLO is written in brackets: [IPv6:::1]".to_owned(),
+            ),
+            ("[::1]", format!("[::1] {literal_error}")),
+            ("[x\r\n]", format!("[x\\r\\n] {literal_error}")),
+            (
+                "my_host.example",
+                "an underscore is not allowed in a host name".to_owned(),
+            ),
+        ];
+        for (input, message) in bad {
+            assert_eq!(input.parse::<EhloName>().unwrap_err().to_string(), message);
+        }
+        assert_eq!(
+            EhloName::from(IpAddr::from([127, 0, 0, 1])).to_string(),
+            "[127.0.0.1]"
+        );
+    }
+}

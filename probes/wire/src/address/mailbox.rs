@@ -163,3 +163,131 @@ fn check_quoted(inner: &str) -> Result<(), MailboxError> {
 fn is_atext(character: char) -> bool {
     character.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(character)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_keep_the_local_part_and_lower_the_domain() {
+        let cases = [
+            ("Probe+7@Example.ORG", "Probe+7@example.org"),
+            ("o'neil.x@example.org.", "o'neil.x@example.org"),
+            (r#""a@b"@example.org"#, r#""a@b"@example.org"#),
+            (r#""a\"b..c"@example.org"#, r#""a\"b..c"@example.org"#),
+            ("root@localhost", "root@localhost"),
+            ("postmaster@[192.0.2.1]", "postmaster@[192.0.2.1]"),
+            (
+                "postmaster@[ipv6:2001:DB8::1]",
+                "postmaster@[IPv6:2001:db8::1]",
+            ),
+        ];
+        for (input, expected) in cases {
+            let mailbox = input.parse::<Mailbox>().unwrap();
+            assert_eq!(mailbox.to_string(), expected);
+            assert_eq!(
+                format!("{}@{}", mailbox.local(), mailbox.domain()),
+                expected
+            );
+        }
+    }
+
+    #[test]
+    fn a_bad_address_says_what_is_wrong() {
+        let line_break = "a line break (CR or LF) is not allowed in an address";
+        let long_local = format!("{}@example.org", "a".repeat(65));
+        let long = format!(
+            "{}@{}.{2}.{2}",
+            "a".repeat(64),
+            "b".repeat(62),
+            "c".repeat(63)
+        );
+        let cases = [
+            ("a@example.org\r\nRCPT TO:<b@example.net>", line_break),
+            ("a\n@example.org", line_break),
+            (
+                "a\0@example.org",
+                "a NUL character is not allowed in an address",
+            ),
+            ("a b@example.org", "a space is not allowed in an address"),
+            (
+                "\"a b\"@example.org",
+                "a space is not allowed in an address",
+            ),
+            (
+                "a\x1b@example.org",
+                "the control character \\x1b is not allowed in an address",
+            ),
+            (
+                "ä@example.org",
+                "'ä' is not an ASCII character: internationalised addresses (RFC 6531) are not supported",
+            ),
+            (
+                "example.org",
+                "an address has the form local@domain, and \"example.org\" has no @",
+            ),
+            (
+                "@example.org",
+                "there is nothing before the @ of the address",
+            ),
+            (
+                "<a@example.org>",
+                "the character '<' is not allowed before the @ without quotes",
+            ),
+            (
+                "a@b@example.org",
+                "the character '@' is not allowed before the @ without quotes",
+            ),
+            (
+                ".a@example.org",
+                "a dot before the @ stands between two other characters, or the part is quoted",
+            ),
+            (
+                "a..b@example.org",
+                "a dot before the @ stands between two other characters, or the part is quoted",
+            ),
+            (
+                "\"a@example.org",
+                "the quotes before the @ are not in order",
+            ),
+            ("\"@example.org", "the quotes before the @ are not in order"),
+            (
+                "\"a\"b\"@example.org",
+                "the quotes before the @ are not in order",
+            ),
+            (
+                "\"a\\\"@example.org",
+                "the quotes before the @ are not in order",
+            ),
+            ("a@", "after the @: a host name is not empty"),
+            (
+                "a@192.0.2.1",
+                "after the @: 192.0.2.1 is an address, not a host name",
+            ),
+            (
+                "a@ex_ample.org",
+                "after the @: an underscore is not allowed in a host name",
+            ),
+            (
+                "a@example.org>",
+                "after the @: the character '>' is not allowed in a host name",
+            ),
+            (
+                "a@[x]",
+                "[x] is not an address literal such as [192.0.2.1] or [IPv6:2001:db8::1]",
+            ),
+            (
+                &long_local,
+                "the part before the @ has 65 bytes, at most 64 are allowed",
+            ),
+            (&long, "the address has 255 bytes, at most 254 are allowed"),
+        ];
+        for (input, message) in cases {
+            assert_eq!(
+                input.parse::<Mailbox>().unwrap_err().to_string(),
+                message,
+                "{input:?}"
+            );
+        }
+    }
+}

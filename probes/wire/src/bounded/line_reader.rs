@@ -193,3 +193,153 @@ impl Line {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: Limits = Limits {
+        line: 10,
+        reply: 20,
+        connection: 40,
+        items: 3,
+        nesting: 0,
+    };
+
+    /// Pushes piece by piece, reads lines as they come: `text` for CR LF, `text!` for a bare LF.
+    fn read(limits: Limits, pieces: &[&str]) -> (Vec<String>, Option<Overrun>) {
+        let mut reader = LineReader::new(limits);
+        let mut lines = Vec::new();
+        for piece in pieces {
+            let pushed = reader.push(piece.as_bytes());
+            loop {
+                match reader.next_line() {
+                    Ok(Some(line)) => {
+                        let text = String::from_utf8_lossy(&line.bytes).into_owned();
+                        let mark = if line.ending == LineEnding::BareLf {
+                            "!"
+                        } else {
+                            ""
+                        };
+                        lines.push(format!("{text}{mark}"));
+                    }
+                    Ok(None) => break,
+                    Err(overrun) => return (lines, Some(overrun)),
+                }
+            }
+            assert_eq!(
+                pushed,
+                Ok(()),
+                "an overrun in push is repeated by next_line"
+            );
+        }
+        (lines, None)
+    }
+
+    #[test]
+    fn lines_are_cut_wherever_the_pieces_are() {
+        let cases: [(&[&str], &[&str]); 7] = [
+            (&["a\r\nb\r\n"], &["a", "b"]),
+            (&["a", "\r", "\n", "b\r", "\nc"], &["a", "b"]),
+            (&["a\nb\r\n"], &["a!", "b"]),
+            (&["a\rb\r\n"], &["a\rb"]),
+            (&["\r\n\n"], &["", "!"]),
+            (&["", "a\r\r\n"], &["a\r"]),
+            (&["abc"], &[]),
+        ];
+        for (pieces, expected) in cases {
+            let (lines, overrun) = read(Limits::smtp(), pieces);
+            assert_eq!(lines, expected, "{pieces:?}");
+            assert_eq!(overrun, None);
+        }
+    }
+
+    #[test]
+    fn each_bound_is_named_and_what_came_before_it_is_read() {
+        let line = Some(Overrun::Line { limit: 10 });
+        let reply = Some(Overrun::Reply { limit: 20 });
+        let items = Some(Overrun::Items { limit: 3 });
+        let cases: [(&[&str], &[&str], Option<Overrun>); 7] = [
+            (&["12345678\r\n"], &["12345678"], None),
+            (&["123456789\r\n"], &[], line),
+            (&["a\r\n", "12345", "678901"], &["a"], line),
+            (&["a\r\n12345678901"], &["a"], line),
+            (
+                &["12345678\r\n", "12345678\r\n"],
+                &["12345678", "12345678"],
+                None,
+            ),
+            (
+                &["12345678\r\n", "12345678\r\n", "\n"],
+                &["12345678", "12345678"],
+                reply,
+            ),
+            (&["\n\n\n", "\n"], &["!", "!", "!"], items),
+        ];
+        for (pieces, expected, overrun) in cases {
+            assert_eq!(
+                read(SMALL, pieces),
+                (expected.iter().map(ToString::to_string).collect(), overrun),
+                "{pieces:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_connection_is_bounded_over_replies() {
+        let mut reader = LineReader::new(SMALL);
+        for _ in 0..4 {
+            reader.push(b"12345678\r\n").unwrap();
+            assert!(reader.next_line().unwrap().is_some());
+            reader.end_reply();
+        }
+        assert_eq!(reader.total(), 40);
+        let expected = Overrun::Connection { limit: 40 };
+        assert_eq!(reader.push(b"x"), Err(expected));
+        assert_eq!(reader.next_line(), Err(expected));
+        assert_eq!(reader.push(b""), Err(expected));
+    }
+
+    #[test]
+    fn unread_bytes_are_bounded_too() {
+        let mut reader = LineReader::new(SMALL);
+        reader.push(b"12345678\r\n12345678\r\n").unwrap();
+        assert_eq!(reader.push(b"\r\n"), Err(Overrun::Reply { limit: 20 }));
+    }
+
+    #[test]
+    fn what_is_left_after_a_line_can_be_seen_and_taken() {
+        let mut reader = LineReader::new(Limits::smtp());
+        reader.push(b"220 go\r\n250 injected\r\n").unwrap();
+        assert!(reader.next_line().unwrap().is_some());
+        assert_eq!(reader.buffered(), b"250 injected\r\n");
+        assert_eq!(reader.take_buffered(), b"250 injected\r\n");
+        assert_eq!(reader.buffered(), b"");
+        assert_eq!(reader.next_line(), Ok(None));
+        reader.push(b"x\r\n").unwrap();
+        assert_eq!(reader.next_line().unwrap().unwrap().bytes, b"x");
+    }
+
+    #[test]
+    fn many_small_pieces_of_a_long_reply_are_read_in_linear_time() {
+        // 1 MiB byte by byte, and 1 MiB in one piece: minutes if either were scanned again from the start.
+        let limits = Limits {
+            line: 1 << 21,
+            reply: 1 << 22,
+            connection: 1 << 23,
+            items: 1 << 21,
+            nesting: 0,
+        };
+        let mut reader = LineReader::new(limits);
+        for _ in 0..1 << 20 {
+            reader.push(b"x").unwrap();
+            assert_eq!(reader.next_line(), Ok(None));
+        }
+        reader.push(&b"\n".repeat(1 << 20)).unwrap();
+        let mut lines = 0;
+        while reader.next_line().unwrap().is_some() {
+            lines += 1;
+        }
+        assert_eq!(lines, 1 << 20);
+    }
+}

@@ -209,3 +209,149 @@ impl Announcement {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: Limits = Limits {
+        line: 40,
+        reply: 100,
+        connection: 1000,
+        items: 12,
+        nesting: 3,
+    };
+
+    /// The verdict on the whole input, which must be the same byte by byte.
+    fn check(input: &str, expected: Result<(), Overrun>) {
+        assert_eq!(
+            LiteralGuard::new(SMALL).feed(input.as_bytes()),
+            expected,
+            "{input:?}"
+        );
+        let mut guard = LiteralGuard::new(SMALL);
+        let bytewise = input
+            .as_bytes()
+            .chunks(1)
+            .try_for_each(|byte| guard.feed(byte));
+        assert_eq!(bytewise, expected, "byte by byte: {input:?}");
+    }
+
+    #[test]
+    fn ordinary_responses_pass() {
+        for input in [
+            "* OK IMAP4rev1 ready\r\n",
+            "* 1 FETCH (BODY[] {5}\r\n((((( UID 7)\r\n",
+            "* 1 FETCH (BODY[] {5+}\r\n\"\"\"\"\" UID 7)\r\na OK done\r\n",
+            "* LIST () \"/\" \"a ((((( \\\" b\"\r\n",
+            "* 1 FETCH (BODY[] {0}\r\n UID 1)\r\n",
+            "* OK :-( and :-( again\r\n* OK :-( and :-(\r\n* OK :-( x\r\n",
+        ] {
+            check(input, Ok(()));
+        }
+    }
+
+    #[test]
+    fn each_bound_is_named() {
+        check(
+            &format!("* OK {}", "x".repeat(36)),
+            Err(Overrun::Line { limit: 40 }),
+        );
+        check("* X ((((\r\n", Err(Overrun::Nesting { limit: 3 }));
+        check("* X (a (b (c (\r\n", Err(Overrun::Nesting { limit: 3 }));
+        check(
+            "* 1 2 3 4 5 6 7 8 9 10 11 12\r\n",
+            Err(Overrun::Items { limit: 12 }),
+        );
+        check(
+            "* ()()()()()()()()()()()()\r\n",
+            Err(Overrun::Items { limit: 12 }),
+        );
+        check(
+            "{2000000000}\r\n",
+            Err(Overrun::Literal {
+                announced: 2_000_000_000,
+                limit: 100,
+            }),
+        );
+        check(
+            "* 1 FETCH (BODY[] {86}\r\n",
+            Ok(()).and(Err(Overrun::Literal {
+                announced: 86,
+                limit: 100,
+            })),
+        );
+        check(
+            "x {99999999999999999999999}\r\n",
+            Err(Overrun::Literal {
+                announced: u64::MAX,
+                limit: 100,
+            }),
+        );
+        let chain = "{30}\r\n".to_owned() + &"x".repeat(30);
+        check(
+            &format!("{chain}{chain}{{28}}\r\n"),
+            Err(Overrun::Literal {
+                announced: 28,
+                limit: 100,
+            }),
+        );
+        check(&"{0}\r\n".repeat(13), Err(Overrun::Items { limit: 12 }));
+        check(
+            &format!("{}{}", "x\r\n".repeat(333), "xx"),
+            Err(Overrun::Connection { limit: 1000 }),
+        );
+        check(&format!("{}{}", "{10}\r\n", "(".repeat(10)), Ok(()));
+    }
+
+    #[test]
+    fn what_only_looks_like_an_announcement_is_a_line() {
+        // After each of these a new response begins, so the parentheses start from zero.
+        for input in [
+            "{5} \r\n",
+            "{5\r\n",
+            "{+}\r\n",
+            "{}\r\n",
+            "5}\r\n",
+            "{5-}\r\n",
+            "{5}\r\r\n",
+        ] {
+            check(&format!("((( {input}((( \r\n"), Ok(()));
+        }
+        // And after each of these five bytes of literal, then the rest of the same response.
+        for input in [
+            "{5}\r\n",
+            "{5}\n",
+            "{{5}\r\n",
+            "{05}\r\n",
+            "~{5}\r\n",
+            "\"a{5}\r\n",
+        ] {
+            check(
+                &format!("((( {input}((((( (\r\n"),
+                Err(Overrun::Nesting { limit: 3 }),
+            );
+        }
+    }
+
+    #[test]
+    fn an_overrun_is_for_good() {
+        let mut guard = LiteralGuard::new(SMALL);
+        let expected = Err(Overrun::Nesting { limit: 3 });
+        assert_eq!(guard.feed(b"(((("), expected);
+        assert_eq!(guard.feed(b"\r\n"), expected);
+    }
+
+    #[test]
+    fn a_literal_of_the_whole_reply_passes_and_is_counted() {
+        let mut guard = LiteralGuard::new(Limits::imap());
+        guard.feed(b"* 1 FETCH (BODY[] {16000000}\r\n").unwrap();
+        for _ in 0..16 {
+            guard.feed(&vec![b'('; 1_000_000]).unwrap();
+            assert!(guard.in_response());
+        }
+        guard.feed(b")\r\n").unwrap();
+        assert!(!guard.in_response());
+        assert_eq!(guard.total(), 16_000_033);
+    }
+}

@@ -86,3 +86,76 @@ fn append(body: &mut Vec<u8>, line: &[u8]) {
     let room = MAX_BODY.saturating_sub(body.len());
     body.extend_from_slice(line.get(..room).unwrap_or(line));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(block: &str, expected: &[(&str, &str)]) {
+        let found: Vec<(String, String)> = fields(block.as_bytes())
+            .into_iter()
+            .map(|field| (field.name, field.body))
+            .collect();
+        let expected: Vec<(String, String)> = expected
+            .iter()
+            .map(|(name, body)| (name.to_string(), body.to_string()))
+            .collect();
+        assert_eq!(found, expected, "{block:?}");
+    }
+
+    #[test]
+    fn fields_are_unfolded_until_the_blank_line() {
+        check("A: 1\r\nB: 2\r\n\r\nC: 3\r\n", &[("A", "1"), ("B", "2")]);
+        check("A: 1\nB: 2\n\nC: 3\n", &[("A", "1"), ("B", "2")]);
+        check(
+            "Subject: This\r\n is a\r\n\ttest\r\n",
+            &[("Subject", "This is a\ttest")],
+        );
+        check("A : 1\r\nB:2", &[("A", "1"), ("B", "2")]);
+        check("A:\r\n x\r\n", &[("A", "x")]);
+        check("A: b: c", &[("A", "b: c")]);
+        check("", &[]);
+        check("\r\nA: 1", &[]);
+    }
+
+    #[test]
+    fn what_is_no_field_is_left_out_with_its_continuation() {
+        check(
+            "From probe@x Mon Jan  1 00:00:00 2024\r\n\tmore\r\nA: 1\r\n",
+            &[("A", "1")],
+        );
+        check(" lost\r\nA: 1\r\nno colon\r\n x\r\n: y\r\n", &[("A", "1")]);
+        check("Ä: 1\r\nB: 2\r\n", &[("B", "2")]);
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_replaced() {
+        let found = fields(b"A: caf\xe9\r\n");
+        assert_eq!(first(&found, "a"), Some("caf\u{fffd}"));
+    }
+
+    #[test]
+    fn number_and_length_are_bounded() {
+        let many = "A: 1\r\n".repeat(MAX_FIELDS + 10);
+        assert_eq!(fields(many.as_bytes()).len(), MAX_FIELDS);
+        let long = format!(
+            "A: {}\r\n {}\r\nB: 2\r\n",
+            "x".repeat(MAX_BODY),
+            "y".repeat(10)
+        );
+        let found = fields(long.as_bytes());
+        assert!(first(&found, "A").unwrap().len() <= MAX_BODY);
+        assert_eq!(first(&found, "B"), Some("2"));
+        let mut invalid = b"A: ".to_vec();
+        invalid.extend([0xff; MAX_BODY]);
+        assert!(first(&fields(&invalid), "A").unwrap().len() <= MAX_BODY);
+    }
+
+    #[test]
+    fn names_are_compared_without_case() {
+        let found = fields(b"Received: 1\r\nRECEIVED: 2\r\nTo: x\r\n");
+        assert_eq!(all(&found, "received"), ["1", "2"]);
+        assert_eq!(first(&found, "Received"), Some("1"));
+        assert_eq!(first(&found, "Cc"), None);
+    }
+}

@@ -68,3 +68,46 @@ pub(super) fn unquote(text: &str) -> String {
     }
     content
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_become_a_space() {
+        let cases = [
+            ("a (b) c", "a   c"),
+            ("a(b(c)d)e", "a e"),
+            (r#"a "(b)" c"#, r#"a "(b)" c"#),
+            (r"a (\) b) c", "a   c"),
+            (r#"a "\"(b" c"#, r#"a "\"(b" c"#),
+            (r#"a (") b"#, "a   b"),
+            ("a) b", "a) b"),
+            ("a (b", "a "),
+        ];
+        for (input, expected) in cases {
+            assert_eq!(without_comments(input), expected, "{input:?}");
+        }
+    }
+
+    #[test]
+    fn separators_in_quotes_do_not_separate() {
+        let parts: Vec<&str> = split_unquoted(r#"a;"b;\";c";d"#, ';').collect();
+        assert_eq!(parts, ["a", r#""b;\";c""#, "d"]);
+    }
+
+    #[test]
+    fn quoted_strings_are_unquoted() {
+        let cases = [
+            ("a", "a"),
+            (r#""a b""#, "a b"),
+            (r#""a\"b""#, "a\"b"),
+            ("\"", "\""),
+            (r#""a"#, r#""a"#),
+            ("\"\\\"", ""),
+        ];
+        for (input, expected) in cases {
+            assert_eq!(unquote(input), expected, "{input:?}");
+        }
+    }
+}

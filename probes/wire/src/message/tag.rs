@@ -189,3 +189,141 @@ fn hex_digit(digit: u8) -> Result<u8, TagError> {
         _ => Err(TagError::Mac),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key() -> TagKey {
+        TagKey::new(&[7; 32]).unwrap()
+    }
+
+    fn id() -> EntryId {
+        EntryId::from_parts(1_800_000_000_000, 42)
+    }
+
+    #[test]
+    fn a_tag_verifies_for_its_message_only() {
+        let tag = Tag::sign(&key(), id(), "probe@example.org", "inbox@example.net");
+        assert!(tag.verify(&key(), "probe@example.org", "inbox@example.net"));
+        assert!(tag.verify(&key(), "probe@EXAMPLE.org", "inbox@Example.NET"));
+        for (sender, recipient) in [
+            ("Probe@example.org", "inbox@example.net"),
+            ("probe@example.org", "other@example.net"),
+            ("inbox@example.net", "probe@example.org"),
+            // The same bytes, divided elsewhere.
+            ("probe@example.orginbox", "@example.net"),
+            ("", "probe@example.orginbox@example.net"),
+        ] {
+            assert!(
+                !tag.verify(&key(), sender, recipient),
+                "{sender} {recipient}"
+            );
+        }
+        let other_key = TagKey::new(&[8; 32]).unwrap();
+        assert!(!tag.verify(&other_key, "probe@example.org", "inbox@example.net"));
+        let other_id = Tag {
+            id: EntryId::from_parts(1_800_000_000_000, 43),
+            ..tag.clone()
+        };
+        assert!(!other_id.verify(&key(), "probe@example.org", "inbox@example.net"));
+        for bit in 0..256 {
+            let mut forged = tag.clone();
+            forged.mac[bit / 8] ^= 1 << (bit % 8);
+            assert!(!forged.verify(&key(), "probe@example.org", "inbox@example.net"));
+        }
+    }
+
+    #[test]
+    fn the_text_form_goes_both_ways() {
+        let tag = Tag::sign(&key(), id(), "a@example.org", "b@example.net");
+        let text = tag.to_string();
+        // Computed with another implementation of HMAC-SHA256.
+        assert_eq!(
+            text,
+            "v1; id=1VWK5N000000001A; mac=4b18ea7d274a5f4e78d83ceb7d751e55c996618616f90fda3075cb55b27595cb"
+        );
+        assert_eq!(text.parse(), Ok(tag.clone()));
+        assert_eq!(text.replace("; ", " ;\t").parse(), Ok(tag));
+    }
+
+    #[test]
+    fn a_bad_tag_says_what_is_wrong() {
+        let mac = "0".repeat(64);
+        let cases = [
+            (String::new(), TagError::Version),
+            (
+                format!("v2; id=1VWK5N000000001A; mac={mac}"),
+                TagError::Version,
+            ),
+            ("v1".to_owned(), TagError::Form),
+            ("v1; id=1VWK5N000000001A".to_owned(), TagError::Form),
+            (
+                format!("v1; mac={mac}; id=1VWK5N000000001A"),
+                TagError::Form,
+            ),
+            (
+                format!("v1; id=1VWK5N000000001A; mac={mac}; x=y"),
+                TagError::Form,
+            ),
+            (
+                format!("v1; id=1VWZ; mac={mac}"),
+                TagError::Id(EntryIdError::Length),
+            ),
+            (
+                format!("v1; id=1VWK5N000000001A; mac={mac}0"),
+                TagError::Mac,
+            ),
+            (
+                format!("v1; id=1VWK5N000000001A; mac={}g", &mac[1..]),
+                TagError::Mac,
+            ),
+            (
+                format!("v1; id=1VWK5N000000001A; mac={}ä", &mac[2..]),
+                TagError::Mac,
+            ),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(text.parse::<Tag>(), Err(expected), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn exactly_one_header_counts() {
+        let tag = Tag::sign(&key(), id(), "a@example.org", "b@example.net");
+        let folded = tag.to_string().replace("; ", ";\r\n ");
+        let found = [
+            format!("Subject: x\r\nPostrider-Tag: {tag}\r\n\r\nbody"),
+            format!("postrider-tag: {folded}\r\n"),
+            format!("Postrider-Tag: {tag}\r\n\r\nPostrider-Tag: {tag}\r\n"),
+        ];
+        for block in found {
+            assert_eq!(
+                find_in_headers(block.as_bytes()),
+                Some(tag.clone()),
+                "{block:?}"
+            );
+        }
+        let not_found = [
+            "Subject: x\r\n\r\n".to_owned(),
+            format!("Subject: x\r\n\r\nPostrider-Tag: {tag}\r\n"),
+            format!("Postrider-Tag: {tag}\r\nPostrider-Tag: {tag}\r\n"),
+            format!("Postrider-Tag: {tag}\r\nPostrider-Tag: junk\r\n"),
+            format!("Subject: Postrider-Tag: {tag}\r\n"),
+            format!("X-Postrider-Tag: {tag}\r\n"),
+            "Postrider-Tag: v1\r\n".to_owned(),
+        ];
+        for block in not_found {
+            assert_eq!(find_in_headers(block.as_bytes()), None, "{block:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_long_enough_and_never_shown() {
+        assert_eq!(
+            TagKey::new(&[7; 31]).unwrap_err().to_string(),
+            "the tag key has 31 bytes, at least 32 are needed"
+        );
+        assert_eq!(format!("{:?}", key()), "TagKey(..)");
+    }
+}

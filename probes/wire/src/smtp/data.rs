@@ -39,3 +39,47 @@ pub fn encode(message: &[u8]) -> Result<Vec<u8>, BareLineEnd> {
     encoded.extend_from_slice(b".\r\n");
     Ok(encoded)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_stuffed_and_ended() {
+        let cases = [
+            ("", ".\r\n"),
+            ("a\r\n", "a\r\n.\r\n"),
+            ("a", "a\r\n.\r\n"),
+            (".", "..\r\n.\r\n"),
+            ("a\r\n.\r\nb\r\n", "a\r\n..\r\nb\r\n.\r\n"),
+            ("..a\r\na.b\r\n", "...a\r\na.b\r\n.\r\n"),
+            ("\r\n\r\n", "\r\n\r\n.\r\n"),
+        ];
+        for (message, expected) in cases {
+            assert_eq!(
+                encode(message.as_bytes()).unwrap(),
+                expected.as_bytes(),
+                "{message:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_bare_line_end_is_refused_with_its_line() {
+        let cases = [
+            ("a\nb", "line 1 of the message holds a LF alone"),
+            ("a\r\n\n.\r\n", "line 2 of the message holds a LF alone"),
+            ("a\rb\r\n", "line 1 of the message holds a CR alone"),
+            ("a\r\nb\r\r\n", "line 2 of the message holds a CR alone"),
+            ("a\r\nb\r", "line 2 of the message holds a CR alone"),
+            ("x\r\n.\r.\r\n", "line 2 of the message holds a CR alone"),
+        ];
+        for (message, expected) in cases {
+            assert_eq!(
+                encode(message.as_bytes()).unwrap_err().to_string(),
+                expected,
+                "{message:?}"
+            );
+        }
+    }
+}

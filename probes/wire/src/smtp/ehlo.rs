@@ -5,6 +5,9 @@ use std::fmt;
 use super::reply::Reply;
 use crate::text::visible;
 
+/// SASL mechanisms beyond this number are not looked at; about sixty are registered.
+pub const MAX_MECHANISMS: usize = 64;
+
 /// The EHLO keywords, in the server's order. They are forgotten after STARTTLS (RFC 3207 §4.2).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Capabilities {
@@ -47,7 +50,7 @@ impl Capabilities {
     /// The SASL mechanisms of AUTH (RFC 4954), in upper case, each once, in the server's order.
     pub fn auth_mechanisms(&self) -> Vec<String> {
         let mut mechanisms = Vec::new();
-        for mechanism in self.parameters("AUTH").flatten() {
+        for mechanism in self.parameters("AUTH").flatten().take(MAX_MECHANISMS) {
             let mechanism = mechanism.to_ascii_uppercase();
             if !mechanisms.contains(&mechanism) {
                 mechanisms.push(mechanism);
@@ -91,4 +94,68 @@ fn keyword(line: &str) -> Option<(String, Vec<String>)> {
         name = "AUTH".to_owned();
     }
     Some((name, parameters))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn capabilities(lines: &[&str]) -> Capabilities {
+        let lines = lines.iter().map(ToString::to_string).collect();
+        Capabilities::from_reply(&Reply { code: 250, lines })
+    }
+
+    #[test]
+    fn keywords_are_found_in_any_case() {
+        let found = capabilities(&[
+            "mx.example.org greets probe",
+            "8bitmime",
+            "SIZE 10240000",
+            "StartTLS",
+            "AUTH PLAIN login",
+        ]);
+        assert_eq!(found.greeting_name, "mx.example.org");
+        assert!(found.has("STARTTLS") && found.has("8BITMIME") && !found.has("PIPELINING"));
+        assert_eq!(found.size(), Some(10_240_000));
+        assert_eq!(found.auth_mechanisms(), ["PLAIN", "LOGIN"]);
+        assert_eq!(
+            found.to_string(),
+            "8BITMIME\nSIZE 10240000\nSTARTTLS\nAUTH PLAIN login"
+        );
+    }
+
+    #[test]
+    fn blank_and_odd_lines_are_tolerated() {
+        let found = capabilities(&[
+            "",
+            "",
+            "   ",
+            "\t",
+            "=",
+            "AUTH=LOGIN PLAIN",
+            "AUTH=",
+            "AUTH PLAIN",
+            "X\x1b[2J y",
+        ]);
+        assert_eq!(found.greeting_name, "");
+        assert_eq!(found.auth_mechanisms(), ["LOGIN", "PLAIN"]);
+        assert_eq!(
+            found.to_string(),
+            "=\nAUTH LOGIN PLAIN\nAUTH\nAUTH PLAIN\nX\\x1b[2J y"
+        );
+        assert_eq!(capabilities(&[]), Capabilities::default());
+    }
+
+    #[test]
+    fn a_size_without_a_limit_is_none() {
+        for line in [
+            "SIZE",
+            "SIZE 0",
+            "SIZE many",
+            "SIZE -1",
+            "SIZE 99999999999999999999999",
+        ] {
+            assert_eq!(capabilities(&["mx", line]).size(), None, "{line}");
+        }
+    }
 }

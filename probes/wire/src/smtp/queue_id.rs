@@ -69,3 +69,65 @@ fn word(text: &str) -> &str {
 fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: Option<&str>) {
+        let lines = text.split('\n').map(str::to_owned).collect();
+        let found = from_reply(&Reply { code: 250, lines });
+        assert_eq!(found.as_deref(), expected, "{text:?}");
+    }
+
+    #[test]
+    fn the_forms_of_the_common_servers_are_known() {
+        check("2.0.0 Ok: queued as 4D5A1C0123", Some("4D5A1C0123"));
+        check(
+            "2.0.0 Ok: queued as 4bXyZ12Qz3z9tB9",
+            Some("4bXyZ12Qz3z9tB9"),
+        );
+        check(
+            "2.0.0 from MTA(smtp:[127.0.0.1]:10025): 250 2.0.0 Ok: queued as 1E2F",
+            Some("1E2F"),
+        );
+        check("OK id=1ZPhsl-0004Im-99", Some("1ZPhsl-0004Im-99"));
+        check(
+            "OK id=1tAbCd-00000001234-5EfG",
+            Some("1tAbCd-00000001234-5EfG"),
+        );
+        check(
+            "2.0.0 5A1B2C3D004711 Message accepted for delivery",
+            Some("5A1B2C3D004711"),
+        );
+        check(
+            "2.6.0 <a@b.example> [InternalId=21474836481, Hostname=X.prod.outlook.com] 8012 bytes in 0.1, 50 KB/sec Queued mail for delivery",
+            Some("21474836481"),
+        );
+        check("ok 1700000000 qp 4711", Some("qp 4711"));
+        check("2.0.0 thanks\n2.0.0 Ok: queued as 77", Some("77"));
+    }
+
+    #[test]
+    fn anything_else_has_no_id() {
+        for text in [
+            "",
+            "2.0.0 Ok",
+            "queued as ",
+            "OK valid=1",
+            "ok now qp 4711",
+            "ok 17 qp x",
+            "[InternalId=]",
+            "queued as \x1b[2J",
+            "queued as caf\u{fffd}",
+        ] {
+            check(text, None);
+        }
+        check(&format!("queued as {}", "x".repeat(129)), None);
+        let refused = Reply {
+            code: 550,
+            lines: vec!["OK id=1".to_owned()],
+        };
+        assert_eq!(from_reply(&refused), None);
+    }
+}

@@ -196,3 +196,150 @@ impl fmt::Display for EnhancedCode {
         write!(f, "{}.{}.{}", self.class, self.subject, self.detail)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bounded::LineEnding;
+
+    fn parse(lines: &[&[u8]]) -> Vec<Result<Option<Reply>, String>> {
+        let mut parser = ReplyParser::new();
+        let feed = |bytes: &&[u8]| {
+            let (bytes, ending) = (bytes.to_vec(), LineEnding::CrLf);
+            parser
+                .feed(&Line { bytes, ending })
+                .map_err(|error| error.to_string())
+        };
+        lines.iter().map(feed).collect()
+    }
+
+    fn reply(code: u16, lines: &[&str]) -> Reply {
+        let lines = lines.iter().map(ToString::to_string).collect();
+        Reply { code, lines }
+    }
+
+    #[test]
+    fn replies_are_read_line_by_line() {
+        let cases: [(&[&[u8]], Reply); 7] = [
+            (
+                &[b"220 foo.com Simple Mail Transfer Service Ready"],
+                reply(220, &["foo.com Simple Mail Transfer Service Ready"]),
+            ),
+            (
+                &[
+                    b"250-First line",
+                    b"250-Second line",
+                    b"250-234 Text beginning with numbers",
+                    b"250 The last line",
+                ],
+                reply(
+                    250,
+                    &[
+                        "First line",
+                        "Second line",
+                        "234 Text beginning with numbers",
+                        "The last line",
+                    ],
+                ),
+            ),
+            (&[b"354"], reply(354, &[""])),
+            (&[b"250 "], reply(250, &[""])),
+            (&[b"250-", b"250"], reply(250, &["", ""])),
+            (&[b"550 5.1.1 caf\xe9"], reply(550, &["5.1.1 caf\u{fffd}"])),
+            (&[b"599 x"], reply(599, &["x"])),
+        ];
+        for (lines, expected) in cases {
+            let results = parse(lines);
+            let (last, before) = results.split_last().unwrap();
+            assert!(before.iter().all(|result| *result == Ok(None)));
+            assert_eq!(*last, Ok(Some(expected)));
+        }
+    }
+
+    #[test]
+    fn what_is_no_reply_is_quoted() {
+        let cases: [(&[&[u8]], &str); 9] = [
+            (&[b""], "not an SMTP reply: \"\""),
+            (&[b"25"], "not an SMTP reply: \"25\""),
+            (&[b"250x"], "not an SMTP reply: \"250x\""),
+            (&[b"2500 ok"], "not an SMTP reply: \"2500 ok\""),
+            (&[b"+50 ok"], "not an SMTP reply: \"+50 ok\""),
+            (
+                &[b"HTTP/1.1 400 \x1b[2J"],
+                "not an SMTP reply: \"HTTP/1.1 400 \\x1b[2J\"",
+            ),
+            (
+                &[b"150 ok"],
+                "the reply code is not between 200 and 599: \"150 ok\"",
+            ),
+            (
+                &[b"999 ok"],
+                "the reply code is not between 200 and 599: \"999 ok\"",
+            ),
+            (
+                &[b"250-a", b"550 b"],
+                "a reply began with code 250 and went on with \"550 b\"",
+            ),
+        ];
+        for (lines, message) in cases {
+            assert_eq!(parse(lines).pop().unwrap(), Err(message.to_owned()));
+        }
+        let endless = [b'x'; 4096];
+        let message = parse(&[&endless]).pop().unwrap().unwrap_err();
+        assert!(message.chars().count() < 400, "the quotation is capped");
+    }
+
+    #[test]
+    fn an_error_ends_the_reply_that_had_begun() {
+        let results = parse(&[b"250-a", b"garbage", b"220 b"]);
+        assert_eq!(results.last(), Some(&Ok(Some(reply(220, &["b"])))));
+    }
+
+    #[test]
+    fn the_first_digit_decides_and_354_is_never_success() {
+        let kinds = |code| {
+            let reply = reply(code, &[]);
+            [
+                reply.is_positive_completion(),
+                reply.is_intermediate(),
+                reply.is_transient(),
+                reply.is_permanent(),
+            ]
+        };
+        assert_eq!(kinds(250), [true, false, false, false]);
+        assert_eq!(kinds(354), [false, true, false, false]);
+        assert_eq!(kinds(421), [false, false, true, false]);
+        assert_eq!(kinds(554), [false, false, false, true]);
+    }
+
+    #[test]
+    fn enhanced_codes_are_read_apart_from_the_reply_code() {
+        let cases = [
+            ("5.1.1 no such user", Some("5.1.1")),
+            ("4.7.1", Some("4.7.1")),
+            ("2.0.0 Ok", Some("2.0.0")),
+            ("5.7.515 Access denied", Some("5.7.515")),
+            ("Ok", None),
+            ("3.1.1 x", None),
+            ("5.1 x", None),
+            ("5.1.1.1 x", None),
+            ("5.1.1: x", None),
+            ("5.1000.1 x", None),
+            ("5..1 x", None),
+            ("5.+1.1 x", None),
+            ("", None),
+        ];
+        for (text, expected) in cases {
+            let found = reply(550, &[text]).enhanced().map(|code| code.to_string());
+            assert_eq!(found.as_deref(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_reply_is_shown_on_one_safe_line() {
+        let reply = reply(550, &["5.7.1 no\x1b[2J", "5.7.1 really"]);
+        assert_eq!(reply.to_string(), "550 5.7.1 no\\x1b[2J 5.7.1 really");
+        assert_eq!(reply.text(), "5.7.1 no\x1b[2J 5.7.1 really");
+        assert_eq!(reply.first_line(), "5.7.1 no\x1b[2J");
+    }
+}

@@ -68,7 +68,7 @@ impl FromStr for EntryId {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (time, random) = text.split_at_checked(8).ok_or(EntryIdError::Length)?;
-        if text.chars().count() != 16 || time.len() != 8 {
+        if text.chars().count() != 16 {
             return Err(EntryIdError::Length);
         }
         Ok(Self {
@@ -87,4 +87,51 @@ fn parse_half(text: &str) -> Result<u64, EntryIdError> {
             .ok_or(EntryIdError::Character(character))?;
         Ok(value << 5 | digit as u64)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_sixteen_characters_that_sort_by_time() {
+        let cases = [
+            (EPOCH_MILLIS, 0, "0000000000000000"),
+            (EPOCH_MILLIS + 1, 31, "000000010000000Z"),
+            (EPOCH_MILLIS + FORTY_BITS, u64::MAX, "ZZZZZZZZZZZZZZZZ"),
+            (0, 1 << 40, "0000000000000000"),
+            (1_800_000_000_000, 0x12_3456_789a, "1VWK5N0028T5CY4T"),
+        ];
+        for (millis, random, expected) in cases {
+            let id = EntryId::from_parts(millis, random);
+            assert_eq!(id.to_string(), expected);
+            assert_eq!(expected.parse(), Ok(id));
+            assert_eq!(expected.to_lowercase().parse(), Ok(id));
+        }
+        assert!(
+            EntryId::from_parts(1_800_000_000_000, 9) < EntryId::from_parts(1_800_000_000_001, 0)
+        );
+        assert_eq!(
+            EntryId::from_parts(1_800_000_000_000, 9).millis(),
+            1_800_000_000_000
+        );
+    }
+
+    #[test]
+    fn other_texts_are_refused() {
+        let length = EntryIdError::Length;
+        let cases = [
+            ("", length),
+            ("000000000000000", length),
+            ("00000000000000000", length),
+            ("000000000000000I", EntryIdError::Character('I')),
+            ("0000000000 00000", EntryIdError::Character(' ')),
+            ("00000000000000ä0", EntryIdError::Character('ä')),
+            ("ääääääääääääääää", EntryIdError::Character('ä')),
+            ("€€€€€€€€€€€€€€€€", length),
+        ];
+        for (input, expected) in cases {
+            assert_eq!(input.parse::<EntryId>(), Err(expected), "{input:?}");
+        }
+    }
 }

@@ -1,0 +1,64 @@
+//! What is wrong with an `imap:` as it is written, before anything is contacted.
+
+use super::{Expect, Imap, Read};
+use crate::kind::Names;
+use crate::setting::{Place, Problem};
+
+/// Reports references and contradictions; `at` is the verb.
+pub(super) fn check(imap: &Imap, names: &Names<'_>, at: Place, problems: &mut Vec<Problem>) {
+    names.mailbox(&imap.r#in, problems);
+    if imap.folder.is_empty() {
+        problems.push(Problem::error("bad-value", at, "`folder` is empty"));
+    }
+    if imap.folder.contains(['\r', '\n', '\0']) {
+        problems.push(
+            Problem::error("line-break", at, "`folder` contains a line break")
+                .help("write it on one line"),
+        );
+    }
+    if imap
+        .command_timeout
+        .is_some_and(|period| period.0.is_zero())
+    {
+        problems.push(Problem::error("bad-value", at, "`command_timeout` is zero"));
+    }
+    for expect in [&imap.expect, &imap.prefer].into_iter().flatten() {
+        limits(imap, expect, at, problems);
+    }
+}
+
+fn limits(imap: &Imap, expect: &Expect, at: Place, problems: &mut Vec<Problem>) {
+    for limit in [expect.login, expect.select, expect.fetch]
+        .into_iter()
+        .flatten()
+    {
+        if let (Some(within), Some(warn)) = (limit.within, limit.warn_after)
+            && warn >= within
+        {
+            let title = format!("`warn_after: {warn}` never comes before `within: {within}`");
+            problems.push(
+                Problem::error("warn-after-within", at, title)
+                    .help("make `warn_after` the shorter one"),
+            );
+        }
+    }
+    if expect.fetch.is_some() && imap.read == Read::Nothing {
+        problems.push(
+            Problem::error(
+                "contradiction",
+                at,
+                "`fetch` has a limit, and with `read: nothing` nothing is fetched",
+            )
+            .help("leave out one of the two"),
+        );
+    }
+    for name in expect.capabilities.iter().flatten() {
+        if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
+            let title = format!("`{}` is not the name of a capability", name.escape_debug());
+            problems.push(
+                Problem::error("bad-value", at, title)
+                    .help("write it as in `IDLE` or `AUTH=PLAIN`"),
+            );
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! What runs report.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use postrider_probes::outcome::{Finding, Mark, Outcome, Status, TranscriptLine};
+use postrider_probes::phase::Phase;
+use postrider_probes::reason::Reason;
+use postrider_probes::target::{Role, Target};
+
+use super::bench::{Bench, key};
+use crate::config::plan::Source;
+use crate::ledger::sample::at;
+use crate::pipeline::Told;
+use crate::result::StatusWord;
+use crate::run::event::{CheckFinished, CheckName, Event, RunFinished, RunStarted};
+use crate::store::RunSearch;
+
+fn started() -> Event {
+    Event::RunStarted(RunStarted {
+        run: "01RUN".to_owned(),
+        origin: "cli".to_owned(),
+        vantage: "lab".to_owned(),
+        config_sha256: "00".to_owned(),
+        planned_at: at(0),
+        started_at: at(0),
+    })
+}
+
+fn finished(number: u32) -> Event {
+    let mut outcome = Outcome::default();
+    outcome
+        .phases
+        .add(Phase::Connect, Duration::from_nanos(1_234_567));
+    outcome.add(Finding::new(Reason::Slow, "transit 1 m 7 s"));
+    outcome.add(Finding::new(
+        Reason::Smtp5xx,
+        "550 5.7.1 no (after RCPT TO)",
+    ));
+    outcome.evidence.transcript.push(TranscriptLine {
+        at: Duration::from_micros(12_345),
+        mark: Mark::Received,
+        text: "220 mx1.example.net ESMTP".to_owned(),
+    });
+    Event::CheckFinished(Box::new(CheckFinished {
+        check: CheckName {
+            run: "01RUN".to_owned(),
+            number,
+            scenario: "flow".to_owned(),
+            step: "primary".to_owned(),
+            kind: "deliver",
+            target: Some(Target {
+                mx: "mx1.example.net".to_owned(),
+                preference: 10,
+                address: "2001:db8::1".parse().expect("an address"),
+                node: Some("filter1".to_owned()),
+                role: Role::Primary,
+            }),
+            port: Some(25),
+        },
+        title: None,
+        source: Source {
+            file: PathBuf::from("flow.yaml"),
+            line: 12,
+        },
+        started_at: at(1),
+        took: Duration::from_millis(250),
+        outcome,
+    }))
+}
+
+fn ended() -> Event {
+    Event::RunFinished(RunFinished {
+        run: "01RUN".to_owned(),
+        status: Status::Fail,
+        took: Duration::from_secs(2),
+        cancelled: None,
+    })
+}
+
+async fn report(bench: &Bench, event: Event) {
+    let sent = bench.pipeline.events().send(event).await;
+    sent.expect("the pipeline lives");
+    tokio::task::yield_now().await;
+}
+
+async fn stored(bench: &Bench) -> crate::result::RunResult {
+    bench.balance().await;
+    match bench.store.run_by_prefix("01R").await.expect("it is read") {
+        RunSearch::One(run) => *run,
+        other => panic!("one run, not {other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn run_that_has_not_ended_does_not_read_like_one_that_passed() {
+    let bench = Bench::new().await;
+    report(&bench, started()).await;
+    report(&bench, finished(1)).await;
+    let run = stored(&bench).await;
+    assert_eq!(run.run.status, StatusWord::Error);
+    assert_eq!(
+        run.run.cancelled.as_deref(),
+        Some("the program ended before the run did")
+    );
+    assert_eq!(run.checks.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn result_document_says_what_the_run_gave() {
+    let bench = Bench::new().await;
+    for event in [started(), finished(1), ended()] {
+        report(&bench, event).await;
+    }
+    let mut run = stored(&bench).await;
+    run.run.version = "0.0.0".to_owned();
+    insta::assert_snapshot!(serde_json::to_string_pretty(&run).expect("it is JSON"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn end_of_a_run_releases_its_mails() {
+    let bench = Bench::new().await;
+    report(&bench, started()).await;
+    let _account = bench.sent(1).await;
+    bench.arrives(1, key("INBOX", 7)).await;
+    bench.balance().await;
+    let interest = bench.pipeline.interest("alice");
+    assert_eq!(interest.borrow().remove, []);
+    report(&bench, ended()).await;
+    bench.balance().await;
+    assert_eq!(interest.borrow().remove, [key("INBOX", 7)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_are_told_in_order_after_they_were_stored() {
+    let bench = Bench::new().await;
+    let mut listener = bench.pipeline.listen();
+    for event in [started(), finished(1), finished(2), ended()] {
+        report(&bench, event).await;
+    }
+    let mut heard = Vec::new();
+    for _ in 0..4 {
+        let Told::Run(event) = listener.recv().await.expect("it is told") else {
+            panic!("nothing was corrected");
+        };
+        heard.push(match *event {
+            Event::RunStarted(_) => "run started".to_owned(),
+            Event::CheckStarted(_) => "check started".to_owned(),
+            Event::CheckFinished(ref finished) => format!("check {}", finished.check.number),
+            Event::RunFinished(_) => "run finished".to_owned(),
+        });
+    }
+    assert_eq!(heard, ["run started", "check 1", "check 2", "run finished"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn check_of_an_unknown_run_does_no_harm() {
+    let bench = Bench::new().await;
+    report(&bench, finished(1)).await;
+    bench.balance().await;
+    let found = bench
+        .store
+        .run_by_prefix("01RUN")
+        .await
+        .expect("it is read");
+    assert_eq!(found, RunSearch::None);
+    let _account = bench.planned(1).await;
+}

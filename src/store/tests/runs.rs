@@ -1,0 +1,107 @@
+use std::sync::Arc;
+
+use super::{directory, open};
+use crate::ledger::sample::at;
+use crate::result::{CheckResult, RunHead, SCHEMA_VERSION, SourceResult, StatusWord};
+use crate::store::{Batch, RunSearch, Store};
+
+fn head(id: &str, second: i64) -> RunHead {
+    RunHead {
+        id: id.to_owned(),
+        origin: "cli".to_owned(),
+        vantage: "lab".to_owned(),
+        started_at: at(second).to_string(),
+        duration_seconds: 1.5,
+        status: StatusWord::Pass,
+        version: "0.1.0".to_owned(),
+        config_sha256: "00".to_owned(),
+        cancelled: None,
+    }
+}
+
+fn check(number: u32, status: StatusWord) -> CheckResult {
+    CheckResult {
+        number,
+        scenario: "flow".to_owned(),
+        step: "primary".to_owned(),
+        title: None,
+        kind: "deliver".to_owned(),
+        target: None,
+        status,
+        reason: None,
+        message: None,
+        findings: Vec::new(),
+        notes: vec!["250".to_owned()],
+        attempts: 1,
+        started_at: at(1).to_string(),
+        duration_seconds: 0.25,
+        phases_seconds: [("connect".to_owned(), 0.001)].into(),
+        source: SourceResult {
+            file: "flow.yaml".to_owned(),
+            line: 4,
+        },
+        evidence: None,
+    }
+}
+
+async fn three_runs(store: &Store) {
+    let batch = Batch {
+        runs: vec![head("01ABC", 1), head("01ABD", 2), head("02", 3)],
+        checks: vec![
+            ("01ABC".to_owned(), check(2, StatusWord::Fail)),
+            ("01ABC".to_owned(), check(1, StatusWord::Pass)),
+        ],
+        ..Batch::default()
+    };
+    store.commit(Arc::new(batch)).await.expect("it is written");
+}
+
+#[tokio::test]
+async fn run_is_found_by_any_unique_beginning_of_its_id() {
+    let directory = directory();
+    let store = open(directory.path()).await;
+    three_runs(&store).await;
+    let found = |prefix: &'static str| {
+        let store = store.clone();
+        async move { store.run_by_prefix(prefix).await.expect("it is read") }
+    };
+    for prefix in ["01ABC", "01abc"] {
+        let RunSearch::One(run) = found(prefix).await else {
+            panic!("{prefix} is unique");
+        };
+        assert_eq!(run.schema_version, SCHEMA_VERSION);
+        assert_eq!(run.run, head("01ABC", 1));
+        assert_eq!((run.counts.pass, run.counts.fail), (1, 1));
+        let expected = [check(1, StatusWord::Pass), check(2, StatusWord::Fail)];
+        assert_eq!(run.checks, expected);
+    }
+    assert!(matches!(found("02").await, RunSearch::One(_)));
+    assert_eq!(found("03").await, RunSearch::None);
+    assert_eq!(found("%").await, RunSearch::None);
+    let both = vec!["01ABD".to_owned(), "01ABC".to_owned()];
+    assert_eq!(found("01A").await, RunSearch::Several(both));
+}
+
+#[tokio::test]
+async fn exact_id_wins_over_longer_ones() {
+    let directory = directory();
+    let store = open(directory.path()).await;
+    let batch = Batch {
+        runs: vec![head("01", 1), head("01A", 2)],
+        ..Batch::default()
+    };
+    store.commit(Arc::new(batch)).await.expect("it is written");
+    let RunSearch::One(run) = store.run_by_prefix("01").await.expect("read") else {
+        panic!("01 is a whole id");
+    };
+    assert_eq!(run.run.id, "01");
+}
+
+#[tokio::test]
+async fn latest_runs_come_first() {
+    let directory = directory();
+    let store = open(directory.path()).await;
+    three_runs(&store).await;
+    let latest = store.latest_runs(2).await.expect("they are read");
+    assert_eq!(latest, [head("02", 3), head("01ABD", 2)]);
+}
