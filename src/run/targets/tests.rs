@@ -43,6 +43,7 @@ fn node(name: &str, primary: &[&str], fallback: &[&str]) -> Node {
 fn inventory() -> Inventory {
     Inventory {
         domains: vec!["example.test".to_owned()],
+        update_window: None,
         nodes: vec![
             node(
                 "filter1",
