@@ -84,19 +84,25 @@ pub async fn lookup(
         .collect()
         .await;
 
+    let total: usize = resolved.iter().map(|host| host.addresses.len()).sum();
     let mut room = MOST_ADDRESSES;
     let mut set = MxSet::default();
     for mut host in resolved {
         findings.extend(host_findings(domain, &host, family, implicit));
-        if host.addresses.len() > room {
-            findings.push(Finding::new(
-                Reason::DnsMismatch,
-                format!("{domain} has more than {MOST_ADDRESSES} MX addresses; the rest is not looked at"),
-            ).as_preference());
-            host.addresses.truncate(room);
-        }
+        host.addresses.truncate(room);
         room -= host.addresses.len();
         set.hosts.push(host);
+    }
+    if total > MOST_ADDRESSES {
+        findings.push(
+            Finding::new(
+                Reason::DnsMismatch,
+                format!(
+                    "{domain} has {total} MX addresses; only the first {MOST_ADDRESSES} are looked at"
+                ),
+            )
+            .as_preference(),
+        );
     }
     set.findings = findings;
     Ok(set)
