@@ -106,7 +106,7 @@ pub fn parse_pin(text: &str) -> Option<[u8; 32]> {
 }
 
 /// Where a secret is. The text itself never stands in the configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum SecretSource {
     /// A file; one trailing line end is dropped. Read at each use.
     File(PathBuf),

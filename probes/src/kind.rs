@@ -44,6 +44,16 @@ pub trait Kind {
     fn run(&self, cx: &Context<'_>) -> impl Future<Output = Result<(), Failure>> + Send;
 }
 
+/// Finds where something below a verb is written, by its keys joined with dots.
+#[derive(Clone, Copy)]
+pub struct Places<'a>(pub &'a dyn Fn(&str) -> Option<Place>);
+
+impl std::fmt::Debug for Places<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Places")
+    }
+}
+
 /// What a check would do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Preview {
@@ -64,7 +74,7 @@ impl Preview {
 }
 
 /// What the rest of the configuration defines, for `check`.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Names<'a> {
     /// Senders, with the place of their definition.
     pub senders: &'a BTreeMap<String, Place>,
@@ -74,11 +84,21 @@ pub struct Names<'a> {
     pub message: &'a MessageDefaults,
     /// Whether the step has `for_each`, so that `${item.…}` is defined.
     pub for_each: bool,
+    /// Where the keys of the verb are written.
+    pub places: Places<'a>,
+    /// Mailboxes that say where they are read.
+    pub readable_mailboxes: &'a BTreeSet<String>,
     /// Gathers the mailboxes that something looks into or sends to.
     pub used_mailboxes: &'a RefCell<BTreeSet<String>>,
 }
 
 impl Names<'_> {
+    /// Where the value of a key below the verb is written, as `expect.accepted.within`; `otherwise` when it is not.
+    #[must_use]
+    pub fn place(&self, keys: &str, otherwise: Place) -> Place {
+        self.places.0(keys).unwrap_or(otherwise)
+    }
+
     /// Checks the name of a sender.
     pub fn sender(&self, name: &Spanned<String>, problems: &mut Vec<Problem>) {
         if !self.senders.contains_key(&name.value) {
@@ -92,6 +112,25 @@ impl Names<'_> {
             self.used_mailboxes.borrow_mut().insert(name.value.clone());
         } else {
             problems.push(Self::unknown("mailbox", name, name.at, self.mailboxes));
+        }
+    }
+
+    /// Checks that a mailbox says where it is read; its name is checked by [`mailbox`](Self::mailbox).
+    pub fn readable(&self, name: &Spanned<String>, at: Place, problems: &mut Vec<Problem>) {
+        if self.mailboxes.contains_key(&name.value)
+            && !self.readable_mailboxes.contains(&name.value)
+        {
+            let mut problem = Problem::error(
+                "missing-key",
+                at,
+                format!("nobody can look into `{}`: it has no `imap`", name.value),
+            )
+            .help("add `imap:` to the mailbox in the main file");
+            problem.related = self
+                .mailboxes
+                .get(&name.value)
+                .map(|place| (*place, "this one".to_owned()));
+            problems.push(problem);
         }
     }
 

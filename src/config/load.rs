@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
+use postrider_probes::account::SecretSource;
 use postrider_probes::setting::{Place, Problem, Severity, Spanned};
 
 use super::plan::{Plan, Scenario};
@@ -46,6 +47,10 @@ pub struct Loaded {
     pub sources: Sources,
     /// The names of the extra scenarios.
     pub extra_names: Vec<String>,
+    /// Where each secret is named.
+    pub(super) secret_places: HashMap<SecretSource, Place>,
+    /// Whether the platform was contacted to find the mistakes.
+    pub(super) contacted: bool,
 }
 
 impl Request {
@@ -88,6 +93,26 @@ impl Loaded {
             .iter()
             .filter(|problem| problem.severity == Severity::Error)
             .count()
+    }
+
+    /// Where a secret is named.
+    #[must_use]
+    pub fn place_of(&self, secret: &SecretSource) -> Place {
+        self.secret_places.get(secret).copied().unwrap_or_default()
+    }
+
+    /// Adds what a look at the platform found.
+    pub fn add_found_online(&mut self, problems: Vec<Problem>) {
+        self.contacted = true;
+        self.problems.extend(problems);
+        self.sort();
+    }
+
+    /// By file and line, each once.
+    pub(super) fn sort(&mut self) {
+        self.problems
+            .sort_by_key(|problem| (problem.at, problem.severity));
+        self.problems.dedup();
     }
 
     /// How many of the mistakes do not.
@@ -152,6 +177,7 @@ struct Loader<'a> {
 struct Known {
     senders: BTreeMap<String, Place>,
     mailboxes: BTreeMap<String, Place>,
+    readable_mailboxes: BTreeSet<String>,
     used_mailboxes: RefCell<BTreeSet<String>>,
 }
 
@@ -162,6 +188,13 @@ impl Loader<'_> {
         };
         self.known.senders = names_in(&tree, "senders");
         self.known.mailboxes = names_in(&tree, "mailboxes");
+        self.known.readable_mailboxes = tree
+            .get("mailboxes")
+            .map_or(&[][..], Node::entries)
+            .iter()
+            .filter(|entry| entry.value.get("imap").is_some())
+            .map(|entry| entry.key.scalar.text.clone())
+            .collect();
         let read = yaml::read::<RawMain>(&mut tree, "the main file", &mut self.scope.problems);
         let Some(mut raw) = read.value else {
             self.whole = false;
@@ -171,7 +204,7 @@ impl Loader<'_> {
         if read.cuts.contains(&(tree.place, "version".to_owned())) {
             raw.version = Some(Spanned::unplaced(1));
         }
-        resolve::main_file(&raw, tree.place, &mut self.scope)
+        resolve::main_file(&raw, tree.place, &read.cuts, &mut self.scope)
     }
 
     /// The files that the patterns of `include` match, each once.
@@ -279,6 +312,7 @@ impl Loader<'_> {
         let found = Found {
             senders: &self.known.senders,
             mailboxes: &self.known.mailboxes,
+            readable_mailboxes: &self.known.readable_mailboxes,
             used_mailboxes: &self.known.used_mailboxes,
         };
         let scenario = resolve::scenario(&read, &tree, &shown, &found, &mut self.scope);
@@ -338,7 +372,13 @@ impl Loader<'_> {
     }
 
     fn unused_mailboxes(&mut self) {
-        if !self.whole || self.names.is_empty() {
+        // Mistakes elsewhere may be the reason, and are worse.
+        let errors = self
+            .scope
+            .problems
+            .iter()
+            .any(|problem| problem.severity == Severity::Error);
+        if errors || !self.whole || self.names.is_empty() {
             return;
         }
         let used = self.known.used_mailboxes.borrow();
@@ -353,9 +393,7 @@ impl Loader<'_> {
     }
 
     fn finish(self, main: MainFile, scenarios: Vec<Scenario>, extra_names: Vec<String>) -> Loaded {
-        let mut problems = self.scope.problems;
-        problems.sort_by_key(|problem| (problem.at, problem.severity));
-        problems.dedup();
+        let problems = self.scope.problems;
         let broken = problems
             .iter()
             .any(|problem| problem.severity == Severity::Error);
@@ -381,12 +419,16 @@ impl Loader<'_> {
             scenarios,
             environment,
         });
-        Loaded {
+        let mut loaded = Loaded {
             plan,
             problems,
             sources: self.sources,
             extra_names,
-        }
+            secret_places: main.secret_places,
+            contacted: false,
+        };
+        loaded.sort();
+        loaded
     }
 }
 

@@ -3,14 +3,17 @@
 //! `yaml` turns text into strict types and finds every mistake of a file; `raw` is what can be written; `resolve`
 //! turns it into the [`plan`]: defaults, references, units. Nothing here contacts anything.
 
+mod codes;
 mod load;
 pub mod plan;
 pub(crate) mod raw;
 mod render;
 mod resolve;
+mod secrets;
 mod source;
 mod yaml;
 
+pub use codes::{CODES, explain};
 pub use load::{Extra, Loaded, Request, load, load_with};
 pub use render::Format;
 pub use source::{LARGEST_FILE, SourceFile, Sources};

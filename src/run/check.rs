@@ -119,7 +119,7 @@ impl Check {
             slots: &self.engine.slots,
             now: self.engine.now,
         };
-        let mut variables = variables::of_run(&self.run);
+        let mut variables = variables::of_run(plan, &self.run);
         if let Some(target) = target {
             variables::add_item(&mut variables, target, self.port());
         }

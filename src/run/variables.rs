@@ -3,27 +3,18 @@
 use postrider_probes::setting::Variables;
 use postrider_probes::target::Target;
 
-/// The run's own variables and the environment's.
-pub(super) fn of_run(run: &str) -> Variables {
-    let mut variables: Variables = std::env::vars_os()
-        .filter_map(|(name, value)| {
-            Some((
-                format!("env.{}", name.into_string().ok()?),
-                value.into_string().ok()?,
-            ))
-        })
-        .collect();
+use crate::config::plan::Plan;
+
+/// The run's own variables, and those of the environment that the plan names.
+pub(super) fn of_run(plan: &Plan, run: &str) -> Variables {
+    let mut variables = plan.environment.clone();
     variables.insert("run.id".to_owned(), run.to_owned());
     variables
 }
 
 /// Adds the item of `for_each`.
 pub(super) fn add_item(variables: &mut Variables, target: &Target, port: u16) {
-    let family = if target.address.is_ipv4() {
-        "ipv4"
-    } else {
-        "ipv6"
-    };
+    let family = if target.address.is_ipv4() { "ipv4" } else { "ipv6" };
     let items = [
         ("mx", target.mx.clone()),
         ("host", target.mx.clone()),
@@ -34,9 +25,5 @@ pub(super) fn add_item(variables: &mut Variables, target: &Target, port: u16) {
         ("role", target.role.name().to_owned()),
         ("port", port.to_string()),
     ];
-    variables.extend(
-        items
-            .into_iter()
-            .map(|(key, value)| (format!("item.{key}"), value)),
-    );
+    variables.extend(items.into_iter().map(|(key, value)| (format!("item.{key}"), value)));
 }

@@ -1,3 +1,6 @@
-mod config_shipped;
+//! Everything that is tested through the public interface.
 
+mod config_errors;
+mod config_shipped;
 mod net;
+mod schemas;

@@ -43,6 +43,7 @@ pub struct Dns {
     #[schemars(example = &"192.0.2.53:53")]
     pub resolver: Option<Spanned<String>>,
     /// Port of the authoritative servers; 53 by default.
+    #[schemars(example = 5353)]
     pub port: Option<Spanned<u16>>,
     /// How long to wait for each answer; 5s by default.
     pub within: Option<Period>,

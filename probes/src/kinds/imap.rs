@@ -34,6 +34,7 @@ pub struct Imap {
     pub r#in: Spanned<String>,
     /// The folder to open.
     #[serde(default = "inbox")]
+    #[schemars(example = &"INBOX")]
     pub folder: String,
     /// What to read.
     #[serde(default)]

@@ -1,6 +1,6 @@
 //! The main file: platform, senders, mailboxes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -29,13 +29,20 @@ pub(in crate::config) struct MainFile {
     pub(in crate::config) senders: BTreeMap<String, Sender>,
     pub(in crate::config) mailboxes: BTreeMap<String, MailboxAccount>,
     pub(in crate::config) lost_after: Duration,
+    /// Where each secret is named.
+    pub(in crate::config) secret_places: HashMap<SecretSource, Place>,
 }
 
 /// When a mail is given up: longer than most senders try (RFC 5321 §4.5.4.1 asks for 4 to 5 days).
 const LOST_AFTER: Duration = Duration::from_secs(5 * 86_400);
 
-/// Resolves the main file; `root` is the place of its first key.
-pub(in crate::config) fn main_file(raw: &RawMain, root: Place, scope: &mut Scope<'_>) -> MainFile {
+/// Resolves the main file; `root` is the place of its first key, `cuts` is what was wrong and left out.
+pub(in crate::config) fn main_file(
+    raw: &RawMain,
+    root: Place,
+    cuts: &BTreeSet<(Place, String)>,
+    scope: &mut Scope<'_>,
+) -> MainFile {
     scope.version(raw.version, root, "the main file");
     if let Some(vantage) = &raw.vantage {
         scope.name("the name of a vantage", vantage);
@@ -67,13 +74,24 @@ pub(in crate::config) fn main_file(raw: &RawMain, root: Place, scope: &mut Scope
     };
     for (name, sender) in &raw.senders.0 {
         scope.name("the name of a sender", name);
+        if let Some(dkim) = &sender.dkim {
+            let source = SecretSource::File(dkim.key_file.value.clone());
+            main.secret_places.insert(source, dkim.key_file.at);
+        }
         if let Some(sender) = scope.sender(name, sender) {
             main.senders.insert(name.value.clone(), sender);
         }
     }
     for (name, mailbox) in &raw.mailboxes.0 {
         scope.name("the name of a mailbox", name);
-        if let Some(mailbox) = scope.mailbox(name, mailbox) {
+        let written = mailbox.password_file.as_ref().map(|file| file.at);
+        let named = written.or(mailbox.password_env.as_ref().map(|variable| variable.at));
+        let has_mistake = cuts.iter().any(|(place, _)| *place == mailbox.at);
+        if let Some(mailbox) = scope.mailbox(name, mailbox, has_mistake) {
+            if let Some(source) = &mailbox.password {
+                main.secret_places
+                    .insert(source.clone(), named.unwrap_or(name.at));
+            }
             main.mailboxes.insert(name.value.clone(), mailbox);
         }
     }
@@ -210,7 +228,12 @@ impl Scope<'_> {
         }
     }
 
-    fn mailbox(&mut self, name: &Spanned<String>, raw: &RawMailbox) -> Option<MailboxAccount> {
+    fn mailbox(
+        &mut self,
+        name: &Spanned<String>,
+        raw: &RawMailbox,
+        has_mistake: bool,
+    ) -> Option<MailboxAccount> {
         let address = self.parse::<Mailbox>("bad-address", "a mail address", &raw.address);
         if let Some(username) = &raw.username {
             self.line("`username`", username);
@@ -249,7 +272,8 @@ impl Scope<'_> {
             (None, None, Some(variable)) => Some(SecretSource::Env(variable.value.clone())),
             (None, None, None) => None,
         };
-        if let (None, Some(imap)) = (&password, &raw.imap) {
+        // A mistake of its own may be the password.
+        if let (None, Some(imap), false) = (&password, &raw.imap, has_mistake) {
             self.error(
                 "missing-key",
                 imap.at,

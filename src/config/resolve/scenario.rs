@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use postrider_probes::Probe;
-use postrider_probes::kind::Names;
+use postrider_probes::kind::{Names, Places};
 use postrider_probes::kinds::deliver::MessageDefaults;
 use postrider_probes::setting::{Period, Place, Spanned};
 
@@ -22,6 +22,7 @@ use crate::config::yaml::{Node, Read};
 pub(in crate::config) struct Found<'a> {
     pub(in crate::config) senders: &'a BTreeMap<String, Place>,
     pub(in crate::config) mailboxes: &'a BTreeMap<String, Place>,
+    pub(in crate::config) readable_mailboxes: &'a BTreeSet<String>,
     pub(in crate::config) used_mailboxes: &'a RefCell<BTreeSet<String>>,
 }
 
@@ -71,6 +72,8 @@ pub(in crate::config) fn scenario(
         mailboxes: found.mailboxes,
         message,
         for_each: false,
+        places: Places(&|_| None),
+        readable_mailboxes: found.readable_mailboxes,
         used_mailboxes: found.used_mailboxes,
     };
     message.check(&names, &mut scope.problems);
@@ -90,14 +93,16 @@ pub(in crate::config) fn scenario(
     }
     scope.unique_ids(written);
     let mut steps = Vec::new();
-    for step in written {
+    // What was wrong was cut out of the tree, too: its steps are these.
+    let nodes = tree.get("steps").map_or(&[][..], Node::items);
+    for (step, node) in written.iter().zip(nodes) {
         let names = Names {
             for_each: step.keys.for_each.is_some(),
             ..names
         };
         let lacks = |key: &str| !cut(step.at, key);
         let some_cut = read.cuts.iter().any(|(place, _)| *place == step.at);
-        steps.extend(scope.step(step, &names, file, lacks("id"), some_cut));
+        steps.extend(scope.step(step, node, &names, file, lacks("id"), some_cut));
     }
     scope.templates(tree, &read.templates, &items(tree, written));
 
@@ -154,6 +159,7 @@ impl Scope<'_> {
     fn step(
         &mut self,
         raw: &Spanned<RawStep>,
+        node: &Node,
         names: &Names<'_>,
         file: &Path,
         id_is_missing: bool,
@@ -168,7 +174,17 @@ impl Scope<'_> {
             self.line("`title`", title);
         }
         for (verb, probe) in &raw.verbs {
-            probe.check(names, verb.at, &mut self.problems);
+            let below = |keys: &str| {
+                let value = keys
+                    .split('.')
+                    .try_fold(node.get(verb)?, |node, key| node.get(key));
+                value.map(|value| value.place)
+            };
+            let names = Names {
+                places: Places(&below),
+                ..*names
+            };
+            probe.check(&names, verb.at, &mut self.problems);
         }
         let verbs: Vec<&str> = Probe::CATALOGUE.iter().map(|(verb, _)| *verb).collect();
         let (verb, probe) = match raw.verbs.as_slice() {

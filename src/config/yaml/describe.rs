@@ -58,11 +58,14 @@ pub(super) fn describe(what: What, around: &Surroundings<'_>) -> Problem {
                     found_words(&found)
                 ),
             );
-            let word = around.scalar.map(|scalar| scalar.text.to_ascii_lowercase());
-            match (wanted.as_str(), word.as_deref()) {
+            let word = around.scalar.map(|scalar| scalar.text.as_str());
+            let lower = word.map(str::to_ascii_lowercase);
+            match (wanted.as_str(), lower.as_deref()) {
                 ("a boolean", Some("yes" | "on" | "y")) => problem.help("write `true`"),
                 ("a boolean", Some("no" | "off" | "n")) => problem.help("write `false`"),
-                ("a sequence", Some(word)) => problem.help(format!("write `[{word}]`")),
+                ("a sequence", Some(_)) => {
+                    problem.help(format!("write `[{}]`", word.unwrap_or_default()))
+                }
                 _ => problem,
             }
         }

@@ -101,7 +101,7 @@ impl<'t> Builder<'t, '_> {
             return Err(self.too_deep(self.place(span)));
         }
         let id = self.id(span, 1)?;
-        let place = self.place(span);
+        let mut place = self.place(span);
         let (value, anchor) = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 self.refuse_tag(tag.is_some(), span)?;
@@ -129,6 +129,13 @@ impl<'t> Builder<'t, '_> {
                 self.open_anchors.push(anchor);
                 let entries = self.entries(depth)?;
                 self.open_anchors.pop();
+                // A block map is where its first key is.
+                let first = entries.first().map(|entry| entry.key.place);
+                if let Some(first) =
+                    first.filter(|first| (first.line, first.column) == (place.line, place.column))
+                {
+                    place = first;
+                }
                 (Value::Map(entries), anchor)
             }
             Event::Alias(anchor) => return self.alias(anchor, id, span, depth),

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use postrider_probes::setting::{Place, Problem};
 use serde::de::DeserializeOwned;
 
-use super::describe::{Surroundings, describe};
+use super::describe::{Surroundings, describe, nearest};
 use super::fault::{Fault, What};
 use super::reader::{Reader, Templates};
 use super::tree::{Entry, Key, Node, Scalar, Value};
@@ -127,6 +127,13 @@ impl Repair {
             problems.push(describe(fault.what, &surroundings(tree, &steps, self.what)));
             self.fill(tree, &steps, key);
             return true;
+        }
+        if let What::UnknownKey { key, known } = &fault.what
+            && let Some(meant) = nearest(key, known.iter().copied())
+        {
+            // A misspelt key is not also missing.
+            let map = node_at(tree, &steps).place;
+            self.cuts.insert((map, meant.to_owned()));
         }
         problems.push(describe(fault.what, &surroundings(tree, &steps, self.what)));
         self.cut(tree, &steps)

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use postrider_probes::context::{Context, PlatformDefaults, Surroundings};
-use postrider_probes::kind::{Kind as _, Names};
+use postrider_probes::kind::{Kind as _, Names, Places};
 use postrider_probes::kinds::deliver::MessageDefaults;
 use postrider_probes::kinds::dns::Dns;
 use postrider_probes::net::BoxFuture;
@@ -334,6 +334,8 @@ fn a_mistake_in_the_settings_is_one_message() {
         mailboxes: &BTreeMap::new(),
         message: &MessageDefaults::default(),
         for_each: false,
+        places: Places(&|_| None),
+        readable_mailboxes: &Default::default(),
         used_mailboxes: &Default::default(),
     };
     for (settings, wanted) in [

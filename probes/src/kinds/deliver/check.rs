@@ -24,6 +24,12 @@ const HOSTS: u32 = 8;
 /// Reports references, contradictions and values that the types cannot refuse; `at` is the verb.
 pub(super) fn check(deliver: &Deliver, names: &Names<'_>, at: Place, problems: &mut Vec<Problem>) {
     accounts(deliver, names, at, problems);
+    if let (Some(to), Some(arrives)) = (
+        deliver.to.as_ref().or(names.message.to.as_ref()),
+        deliver.expected_arrival(),
+    ) {
+        names.readable(to, arrives.within.at, problems);
+    }
     destination(deliver, names, at, problems);
     if let Some(envelope_to) = &deliver.envelope_to {
         parse::<Mailbox>("bad-address", "a mail address", envelope_to, problems);
@@ -38,14 +44,15 @@ pub(super) fn check(deliver: &Deliver, names: &Names<'_>, at: Place, problems: &
     if deliver.port == Some(0) {
         problems.push(Problem::error(
             "bad-value",
-            at,
+            names.place("port", at),
             "a port is a whole number from 1 to 65535",
         ));
     }
     for (name, expect) in [("expect", &deliver.expect), ("prefer", &deliver.prefer)] {
         if let Some(expect) = expect {
-            contradictions(deliver, name, expect, at, problems);
-            values(expect, at, problems);
+            let place = |key: &str| names.place(&format!("{name}.{key}"), at);
+            contradictions(deliver, name, expect, &place, problems);
+            values(expect, &place, problems);
         }
     }
 }
@@ -203,7 +210,7 @@ fn destination(deliver: &Deliver, names: &Names<'_>, at: Place, problems: &mut V
         problems.push(
             Problem::error(
                 "missing-key",
-                at,
+                names.place("approach", at),
                 "`approach: primary-first` needs `for_each`, which knows the primary addresses",
             )
             .help("add `for_each` to the step, or remove `approach`"),
@@ -265,7 +272,7 @@ fn contradictions(
     deliver: &Deliver,
     name: &str,
     expect: &Expect,
-    at: Place,
+    place: &dyn Fn(&str) -> Place,
     problems: &mut Vec<Problem>,
 ) {
     let mut conflict = |at: Place, title: String, help: &str| {
@@ -298,7 +305,7 @@ fn contradictions(
     if let (Some(stop), Some(_)) = (deliver.stop_after, expect.accepted) {
         let stop = format!("{stop:?}").to_lowercase();
         conflict(
-            at,
+            place("accepted"),
             format!(
                 "with `stop_after: {stop}` no mail is accepted, and `{name}.accepted` never holds"
             ),
@@ -307,7 +314,7 @@ fn contradictions(
     }
     if deliver.tls == Some(TlsPolicy::None) && expect.certificate.is_some() {
         conflict(
-            at,
+            place("certificate"),
             format!("with `tls: none` there is no certificate for `{name}.certificate`"),
             "remove `certificate`, or use TLS",
         );
@@ -320,7 +327,7 @@ fn contradictions(
         problems.push(
             Problem::error(
                 "missing-key",
-                at,
+                place("authentication_results"),
                 "`authentication_results` are read from the mail that arrived, and `arrives` is missing",
             )
             .help("add `arrives: {within: 2m}`"),
@@ -329,18 +336,18 @@ fn contradictions(
 }
 
 /// Values that the types cannot refuse.
-fn values(expect: &Expect, at: Place, problems: &mut Vec<Problem>) {
+fn values(expect: &Expect, place: &dyn Fn(&str) -> Place, problems: &mut Vec<Problem>) {
     if let Some(arrives) = &expect.arrives {
         if let Some(warn) = arrives.warn_after {
             warn_after(warn.at, warn.value, arrives.within.value, problems);
         }
         match &arrives.folder {
             Some(folder) if folder.contains(['\r', '\n']) => {
-                problems.push(line_break("`folder`", arrives.within.at));
+                problems.push(line_break("`folder`", place("arrives.folder")));
             }
             Some(folder) if folder.is_empty() => problems.push(Problem::error(
                 "bad-value",
-                arrives.within.at,
+                place("arrives.folder"),
                 "`folder` is empty",
             )),
             _ => {}
@@ -348,7 +355,7 @@ fn values(expect: &Expect, at: Place, problems: &mut Vec<Problem>) {
         if arrives.copies == Some(0) {
             problems.push(Problem::error(
                 "bad-value",
-                arrives.within.at,
+                place("arrives.copies"),
                 "`copies` is at least 1: a mail that arrives is there",
             ));
         }
@@ -356,7 +363,7 @@ fn values(expect: &Expect, at: Place, problems: &mut Vec<Problem>) {
     if let Some(accepted) = expect.accepted
         && let (Some(within), Some(warn)) = (accepted.within, accepted.warn_after)
     {
-        warn_after(at, warn, within, problems);
+        warn_after(place("accepted.warn_after"), warn, within, problems);
     }
     if let Some(status) = &expect.enhanced_status
         && !is_enhanced_status(status)
@@ -374,7 +381,7 @@ fn values(expect: &Expect, at: Place, problems: &mut Vec<Problem>) {
         parse::<HostName>("bad-host", "a host name", host, problems);
     }
     if let Some(results) = &expect.authentication_results {
-        authentication_words(results, at, problems);
+        authentication_words(results, place, problems);
     }
 }
 
@@ -401,7 +408,11 @@ fn is_enhanced_status(text: &str) -> bool {
 }
 
 /// Results of RFC 8601 §2.7.
-fn authentication_words(results: &AuthenticationResults, at: Place, problems: &mut Vec<Problem>) {
+fn authentication_words(
+    results: &AuthenticationResults,
+    place: &dyn Fn(&str) -> Place,
+    problems: &mut Vec<Problem>,
+) {
     const SPF: &[&str] = &[
         "none",
         "pass",
@@ -434,7 +445,7 @@ fn authentication_words(results: &AuthenticationResults, at: Place, problems: &m
             problems.push(
                 Problem::error(
                     "bad-value",
-                    at,
+                    place(&format!("authentication_results.{method}")),
                     format!("`{word}` is not a result of `{method}`"),
                 )
                 .note(format!("results are {}", known.join(", "))),

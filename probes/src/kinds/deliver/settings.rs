@@ -1,5 +1,6 @@
 //! What can be written under `deliver:`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use postrider_wire::address::EhloName;
@@ -11,6 +12,7 @@ use crate::setting::{Parsed, Period, Size, Spanned, Template};
 /// Delivers one tagged mail the way the world does (port 25): to an address, or by a domain's MX records.
 #[derive(Debug, Clone, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = BTreeMap::from([("to_address", "${item.address}"), ("tls", "required")]))]
 pub struct Deliver {
     /// The sender, by its name in the main file; the scenario's `message.from` by default.
     #[schemars(example = &"outside")]
@@ -27,11 +29,13 @@ pub struct Deliver {
     #[schemars(example = &"mx1.example.net")]
     pub server_name: Option<Spanned<Template>>,
     /// TCP port; the platform's `smtp_port` or 25 by default.
+    #[schemars(example = 2525)]
     pub port: Option<u16>,
     /// Another envelope recipient than the mailbox's address.
     #[schemars(example = &"no-such-user-${run.id}@example.net")]
     pub envelope_to: Option<Spanned<Template>>,
     /// What EHLO says; the sender's `helo` by default.
+    #[schemars(example = &"probe.outside.example.org")]
     pub helo: Option<Spanned<Parsed<EhloName>>>,
     /// Whether TLS is used.
     pub tls: Option<TlsPolicy>,
@@ -49,6 +53,7 @@ pub struct Deliver {
     /// What the body is.
     pub body: Option<Body>,
     /// Local address to connect from.
+    #[schemars(example = &"192.0.2.200")]
     pub source_address: Option<Parsed<std::net::IpAddr>>,
     /// Time limits of the dialogue's parts.
     pub timeouts: Option<Timeouts>,
@@ -69,6 +74,7 @@ pub struct MessageDefaults {
     #[schemars(example = &"alice")]
     pub to: Option<Spanned<String>>,
     /// Subject; the tag's short form is added.
+    #[schemars(example = &"Delivery check ${run.id}")]
     pub subject: Option<Spanned<Template>>,
     /// Size of the whole message, headers included.
     pub size: Option<Size>,
@@ -139,12 +145,14 @@ pub enum TlsPolicy {
 #[serde(deny_unknown_fields)]
 pub struct TrustSettings {
     /// PEM file of authorities to trust instead of the system's; relative to the configuration file.
+    #[schemars(example = &"lab-ca.pem")]
     pub ca_file: Option<Spanned<PathBuf>>,
     /// SHA-256 of the one acceptable certificate, hexadecimal.
     #[schemars(example = &"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
     pub pin: Option<Spanned<String>>,
     /// Accept any certificate; every result says so.
     #[serde(default)]
+    #[schemars(example = true)]
     pub insecure: bool,
 }
 
@@ -239,12 +247,14 @@ pub struct Accepted {
 #[serde(deny_unknown_fields)]
 pub struct Arrives {
     /// The folder; INBOX by default.
+    #[schemars(example = &"INBOX")]
     pub folder: Option<String>,
     /// Later is a failure.
     pub within: Spanned<Period>,
     /// Later is `degraded`.
     pub warn_after: Option<Spanned<Period>>,
     /// How many copies; 1 by default.
+    #[schemars(example = 1)]
     pub copies: Option<u32>,
     /// How long to go on looking for further copies; 0s by default in `run` (the ledger counts later ones).
     pub watch_copies_for: Option<Period>,

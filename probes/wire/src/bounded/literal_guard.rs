@@ -244,6 +244,7 @@ mod tests {
             "* 1 FETCH (BODY[] {5}\r\n((((( UID 7)\r\n",
             "* 1 FETCH (BODY[] {5+}\r\n\"\"\"\"\" UID 7)\r\na OK done\r\n",
             "* LIST () \"/\" \"a ((((( \\\" b\"\r\n",
+            "* LIST () \"a \\\" (((( b\"\r\n",
             "* 1 FETCH (BODY[] {0}\r\n UID 1)\r\n",
             "* OK :-( and :-( again\r\n* OK :-( and :-(\r\n* OK :-( x\r\n",
         ] {
@@ -259,6 +260,10 @@ mod tests {
         );
         check("* X ((((\r\n", Err(Overrun::Nesting { limit: 3 }));
         check("* X (a (b (c (\r\n", Err(Overrun::Nesting { limit: 3 }));
+        check(
+            "* X \"a \\\\\" ((((\r\n",
+            Err(Overrun::Nesting { limit: 3 }),
+        );
         check(
             "* 1 2 3 4 5 6 7 8 9 10 11 12\r\n",
             Err(Overrun::Items { limit: 12 }),
