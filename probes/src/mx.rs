@@ -41,6 +41,8 @@ pub struct MxHost {
     pub preference: u16,
     /// IPv4 before IPv6, each in the resolver's order, each once.
     pub addresses: Vec<IpAddr>,
+    /// Addresses that no host can have; nothing is sent there.
+    pub unusable: Vec<IpAddr>,
     /// What the name is an alias of, which RFC 5321 §5.1 does not allow.
     pub cname: Option<String>,
     /// Why addresses may be missing. It stands among the set's findings, too.
@@ -112,6 +114,7 @@ async fn resolve(net: &dyn Net, mut host: MxHost, family: Family, within: Durati
     if host.failure.is_none() {
         let found = addresses(net, None, &host.name, family, within).await;
         host.addresses = found.addresses;
+        host.unusable = found.unusable;
         host.cname = found.alias_of;
         host.failure = found.failure;
     }
@@ -136,13 +139,19 @@ fn host_findings(domain: &str, host: &MxHost, family: Family, implicit: bool) ->
             .as_preference(),
         );
     }
+    for address in &host.unusable {
+        findings.push(Finding::new(
+            Reason::DnsMismatch,
+            format!("{who} has the address {address}, which no host can have"),
+        ));
+    }
     match &host.failure {
         Some(failure) => findings.push(Failure {
             message: format!("{who}: {}", failure.message),
             ..failure.clone()
         }),
         // With one family left out, the other may well have addresses.
-        None if host.addresses.is_empty() && family == Family::Both => {
+        None if host.addresses.is_empty() && host.unusable.is_empty() && family == Family::Both => {
             findings.push(Finding::new(
                 Reason::DnsNxdomain,
                 format!("{who} has no address"),

@@ -8,6 +8,7 @@ fn host(name: &str, preference: u16, addresses: &[&str]) -> MxHost {
         name: name.to_owned(),
         preference,
         addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
+        unusable: Vec::new(),
         cname: None,
         failure: None,
     }

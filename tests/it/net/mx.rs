@@ -234,6 +234,31 @@ async fn an_address_as_mx_is_reported_and_not_asked_for() {
 }
 
 #[tokio::test]
+async fn an_address_that_no_host_can_have_is_reported_and_left_out() {
+    let net = FakeNet::new()
+        .records("example.test", "MX", &["10 mx1.test", "20 mx2.test"])
+        .records("mx1.test", "A", &["0.0.0.0", "192.0.2.1", "224.0.0.1"])
+        .records("mx2.test", "A", &["255.255.255.255"])
+        .records("mx2.test", "AAAA", &["::", "::ffff:127.0.0.1"]);
+    let set = found(&net, Family::Both).await;
+    assert_eq!(hosts(&set), ["10 mx1.test 192.0.2.1", "20 mx2.test"]);
+    let addresses: Vec<String> = findings(&set)
+        .iter()
+        .filter_map(|line| line.split_once("has the address "))
+        .map(|(_, rest)| rest.to_owned())
+        .collect();
+    let wanted = [
+        "0.0.0.0",
+        "224.0.0.1",
+        "255.255.255.255",
+        "::",
+        "::ffff:127.0.0.1",
+    ]
+    .map(|address| format!("{address}, which no host can have"));
+    assert_eq!(addresses, wanted);
+}
+
+#[tokio::test]
 async fn a_huge_mx_set_is_cut() {
     let names: Vec<String> = (100..170)
         .map(|number| format!("{number} mx{number}.test"))
