@@ -160,11 +160,7 @@ async fn nothing_but_strays_ends_at_the_deadline() {
         result = ask(server.address, SHORT) => result,
         () = serve => unreachable!(),
     };
-    // The question was sent twice, and both times a stray came back.
-    assert_eq!(
-        malformed(result),
-        "2 datagrams came and none belongs to the question"
-    );
+    assert!(malformed(result).contains("none belongs to the question"));
 }
 
 #[tokio::test]
