@@ -3,4 +3,5 @@
 mod config_errors;
 mod config_shipped;
 mod mailbox_watch;
+mod net;
 mod schemas;
