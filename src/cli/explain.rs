@@ -44,10 +44,19 @@ fn unknown(code: &str) -> String {
 /// All codes by area, with their summaries.
 fn list(width: usize) -> String {
     let pages = explain::pages();
-    let column = pages.iter().map(|page| page.code.len()).max().unwrap_or_default();
+    let column = pages
+        .iter()
+        .map(|page| page.code.len())
+        .max()
+        .unwrap_or_default();
     let mut text = String::new();
     for area in Area::ALL {
-        let _ = writeln!(text, "{}{}", if text.is_empty() { "" } else { "\n" }, area.title());
+        let _ = writeln!(
+            text,
+            "{}{}",
+            if text.is_empty() { "" } else { "\n" },
+            area.title()
+        );
         for page in pages.iter().filter(|page| page.area == area) {
             let first = format!("  {:column$}  ", page.code);
             wrap(&mut text, &first, page.summary, width);
@@ -59,10 +68,18 @@ fn list(width: usize) -> String {
 
 /// One page.
 fn single(page: &Page, width: usize) -> String {
-    let mut text = format!("{}   {} · {}\n\n", page.code, page.area.title(), effect(page));
+    let mut text = format!(
+        "{}   {} · {}\n\n",
+        page.code,
+        page.area.title(),
+        effect(page)
+    );
     wrap(&mut text, "  ", page.summary, width);
     wrap(&mut text, "  ", page.text.meaning, width);
-    for (heading, lines) in [("Usual causes", page.text.causes), ("What to do", page.text.advice)] {
+    for (heading, lines) in [
+        ("Usual causes", page.text.causes),
+        ("What to do", page.text.advice),
+    ] {
         let _ = writeln!(text, "\n  {heading}");
         for line in lines {
             wrap(&mut text, "  - ", line, width);
@@ -70,14 +87,21 @@ fn single(page: &Page, width: usize) -> String {
     }
     if page.is_reserved {
         text.push('\n');
-        wrap(&mut text, "  ", "No check of this version gives this code: its name is reserved.", width);
+        wrap(
+            &mut text,
+            "  ",
+            "No check of this version gives this code: its name is reserved.",
+            width,
+        );
     }
     text
 }
 
 fn effect(page: &Page) -> &'static str {
     match page.effect {
-        Effect::Check(Status::Fail) => "the check fails; it is degraded where `prefer` asked for it",
+        Effect::Check(Status::Fail) => {
+            "the check fails; it is degraded where `prefer` asked for it"
+        }
         Effect::Check(Status::Degraded) => "the check is degraded",
         Effect::Check(Status::Error) => "not tested: this says nothing about the platform",
         Effect::Check(Status::Skip) => "the check is skipped",
@@ -115,7 +139,11 @@ mod tests {
     fn a_page_says_what_it_means_and_what_to_do() {
         let page = explain::page("connect-refused").expect("the code exists");
         let text = single(&page, 80);
-        for part in ["connect-refused   Connections · the check fails", "\n  Usual causes\n  - ", "\n  What to do\n  - "] {
+        for part in [
+            "connect-refused   Connections · the check fails",
+            "\n  Usual causes\n  - ",
+            "\n  What to do\n  - ",
+        ] {
             assert!(text.contains(part), "{part}\n{text}");
         }
     }
@@ -126,10 +154,21 @@ mod tests {
             let text = single(&page, 80);
             // The heading is one line: it names code, area and effect.
             for line in text.lines().skip(1) {
-                assert!(line.chars().count() <= 80 || !line.trim().contains(' '), "{line}");
+                assert!(
+                    line.chars().count() <= 80 || !line.trim().contains(' '),
+                    "{line}"
+                );
             }
-            let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-            assert!(words(&text).join(" ").contains(&words(page.text.meaning).join(" ")));
+            let words = |text: &str| {
+                text.split_whitespace()
+                    .map(str::to_owned)
+                    .collect::<Vec<_>>()
+            };
+            assert!(
+                words(&text)
+                    .join(" ")
+                    .contains(&words(page.text.meaning).join(" "))
+            );
         }
     }
 
@@ -137,7 +176,11 @@ mod tests {
     fn the_list_has_every_code_under_its_area() {
         let text = list(80);
         for page in explain::pages() {
-            assert!(text.contains(&format!("\n  {} ", page.code)), "{}", page.code);
+            assert!(
+                text.contains(&format!("\n  {} ", page.code)),
+                "{}",
+                page.code
+            );
         }
         for area in Area::ALL {
             assert!(text.contains(area.title()));
@@ -146,7 +189,10 @@ mod tests {
 
     #[test]
     fn an_unknown_code_is_told_with_the_nearest() {
-        assert_eq!(unknown("smtp-5x"), "no code is called `smtp-5x`; did you mean `smtp-5xx`?");
+        assert_eq!(
+            unknown("smtp-5x"),
+            "no code is called `smtp-5x`; did you mean `smtp-5xx`?"
+        );
         assert!(unknown("zzz").ends_with("lists all of them"));
     }
 }

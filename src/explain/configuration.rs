@@ -33,7 +33,16 @@ const fn error(
     causes: &'static [&'static str],
     advice: &'static [&'static str],
 ) -> Diagnostic {
-    Diagnostic { code, severity: Severity::Error, summary, text: Text { meaning, causes, advice } }
+    Diagnostic {
+        code,
+        severity: Severity::Error,
+        summary,
+        text: Text {
+            meaning,
+            causes,
+            advice,
+        },
+    }
 }
 
 const fn warning(
@@ -43,7 +52,10 @@ const fn warning(
     causes: &'static [&'static str],
     advice: &'static [&'static str],
 ) -> Diagnostic {
-    Diagnostic { severity: Severity::Warning, ..error(code, summary, meaning, causes, advice) }
+    Diagnostic {
+        severity: Severity::Warning,
+        ..error(code, summary, meaning, causes, advice)
+    }
 }
 
 /// Every diagnostic, sorted by code.
@@ -52,15 +64,23 @@ pub(super) const PAGES: &[Diagnostic] = &[
         "bad-address",
         "A mail address or an IP address is not one.",
         "The text cannot be what this key wants; the note says why.",
-        &["A missing `@` or domain, a host name where an address is wanted, a port without brackets around IPv6."],
-        &["Write `alice@example.net`, `192.0.2.10`, `2001:db8::10`, or `[2001:db8::53]:5353` with a port."],
+        &[
+            "A missing `@` or domain, a host name where an address is wanted, a port without brackets around IPv6.",
+        ],
+        &[
+            "Write `alice@example.net`, `192.0.2.10`, `2001:db8::10`, or `[2001:db8::53]:5353` with a port.",
+        ],
     ),
     error(
         "bad-cron",
         "A cron pattern cannot be read, or never comes true.",
         "Patterns have five fields: minute, hour, day of the month, month, day of the week.",
-        &["Six fields (seconds are not known here), a word like `@daily`, a day that no month has."],
-        &["Write for example `30 12 * * TUE` for Tuesdays at half past twelve, and name the `timezone`."],
+        &[
+            "Six fields (seconds are not known here), a word like `@daily`, a day that no month has.",
+        ],
+        &[
+            "Write for example `30 12 * * TUE` for Tuesdays at half past twelve, and name the `timezone`.",
+        ],
     ),
     error(
         "bad-host",
@@ -73,14 +93,18 @@ pub(super) const PAGES: &[Diagnostic] = &[
         "bad-value",
         "The value is of the right type and not one that this key can have.",
         "The message says what the key takes.",
-        &["A word that is none of the known ones, a number out of range, a name with a space in it."],
+        &[
+            "A word that is none of the known ones, a number out of range, a name with a space in it.",
+        ],
         &["Take one of the values in the note; the help line names the nearest."],
     ),
     error(
         "conflicting-keys",
         "Two keys exclude each other.",
         "With both, one of them could never have an effect.",
-        &["`to_address` and `route`, `every` and `cron`, `password_file` and `password_env`, `stop_after` and `arrives`."],
+        &[
+            "`to_address` and `route`, `every` and `cron`, `password_file` and `password_env`, `stop_after` and `arrives`.",
+        ],
         &["Remove one of the two."],
     ),
     error(
@@ -116,7 +140,9 @@ pub(super) const PAGES: &[Diagnostic] = &[
         "A password or token stands in the file itself.",
         "Configuration is shown, copied and kept in version control; secrets are read from elsewhere. What stands there is not shown.",
         &["A key such as `password` or `token`."],
-        &["Write the secret to a file of its own and name it with `password_file`, or name a variable with `password_env`. Change the secret."],
+        &[
+            "Write the secret to a file of its own and name it with `password_file`, or name a variable with `password_env`. Change the secret.",
+        ],
     ),
     error(
         "item-without-for-each",
@@ -129,7 +155,9 @@ pub(super) const PAGES: &[Diagnostic] = &[
         "line-break",
         "A line break stands where it could add a header or a command.",
         "Subjects, addresses and names are one line; a value with CR or LF could change the message or the dialogue.",
-        &["A block of text (`|`) where one line is meant, or an environment variable with a line end."],
+        &[
+            "A block of text (`|`) where one line is meant, or an environment variable with a line end.",
+        ],
         &["Write it on one line."],
     ),
     error(
@@ -143,7 +171,9 @@ pub(super) const PAGES: &[Diagnostic] = &[
         "missing-key",
         "Something that must be written is not.",
         "There is no safe default for it.",
-        &["A step without an `id`, a mail without `from` or `to`, a `deliver` that does not say where to connect."],
+        &[
+            "A step without an `id`, a mail without `from` or `to`, a `deliver` that does not say where to connect.",
+        ],
         &["Add the line that the help shows."],
     ),
     error(
@@ -158,7 +188,9 @@ pub(super) const PAGES: &[Diagnostic] = &[
         "A secret holds more than one line, a carriage return, or a space at its edge.",
         "It is sent as it is, and the server compares every character. One line end behind it is dropped and does no harm.",
         &["An editor or a copied line added it; a file from Windows."],
-        &["Write it anew, for example with `printf %s`, unless the character belongs to the secret."],
+        &[
+            "Write it anew, for example with `printf %s`, unless the character belongs to the secret.",
+        ],
     ),
     warning(
         "secret-readable-by-others",
@@ -200,7 +232,9 @@ pub(super) const PAGES: &[Diagnostic] = &[
         "A key is not known here.",
         "Unknown keys are never ignored: a misspelt `within` would be a check that never fails.",
         &["A spelling mistake, or a key one level too high or too low."],
-        &["The help names the nearest key, the note all of them. With the first line of the shipped files, editors complete them."],
+        &[
+            "The help names the nearest key, the note all of them. With the first line of the shipped files, editors complete them.",
+        ],
     ),
     error(
         "unknown-reference",
@@ -220,7 +254,9 @@ pub(super) const PAGES: &[Diagnostic] = &[
         "unknown-variable",
         "`${…}` names nothing.",
         "There are `${run.id}`, `${item.…}` in steps with `for_each`, and `${env.NAME}`; an undefined one is never an empty text.",
-        &["A spelling mistake, an environment variable that is not set, a dollar sign that is meant as such."],
+        &[
+            "A spelling mistake, an environment variable that is not set, a dollar sign that is meant as such.",
+        ],
         &["Set the variable before the program starts, or write `$$` for a dollar sign."],
     ),
     warning(
@@ -262,8 +298,12 @@ pub(super) const PAGES: &[Diagnostic] = &[
         "yaml-syntax",
         "The file is not YAML, or not the part of it that is used here.",
         "One document, UTF-8, spaces for indentation, no tags and no directives.",
-        &["A tab, a missing space after a colon, a bracket that is never closed, a text with `: ` in it."],
-        &["Look at the marked place and the line above it; put quotes around texts with special characters."],
+        &[
+            "A tab, a missing space after a colon, a bracket that is never closed, a text with `: ` in it.",
+        ],
+        &[
+            "Look at the marked place and the line above it; put quotes around texts with special characters.",
+        ],
     ),
 ];
 
@@ -280,7 +320,11 @@ mod tests {
     fn every_code_of_the_reader_has_its_page() {
         assert!(PAGES.is_sorted_by_key(|page| page.code));
         // A missing secret is found by `validate --secrets` and by a check: one code, one page.
-        let codes: BTreeSet<&str> = CODES.iter().copied().filter(|code| Reason::from_code(code).is_none()).collect();
+        let codes: BTreeSet<&str> = CODES
+            .iter()
+            .copied()
+            .filter(|code| Reason::from_code(code).is_none())
+            .collect();
         let pages: BTreeSet<&str> = PAGES.iter().map(|page| page.code).collect();
         assert_eq!(pages, codes);
     }

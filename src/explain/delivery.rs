@@ -56,8 +56,12 @@ pub(super) const ELSEWHERE: Text = Text {
 
 pub(super) const CONTENT_ALTERED: Text = Text {
     meaning: "The mail arrived with another content than the one sent.",
-    causes: &["A filter adds a footer, rewrites links or removes parts; a gateway changes the encoding."],
-    advice: &["Such changes break DKIM signatures of real senders: look at where in the path they happen."],
+    causes: &[
+        "A filter adds a footer, rewrites links or removes parts; a gateway changes the encoding.",
+    ],
+    advice: &[
+        "Such changes break DKIM signatures of real senders: look at where in the path they happen.",
+    ],
 };
 
 pub(super) const AUTH_RESULTS: Text = Text {

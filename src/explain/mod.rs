@@ -126,8 +126,15 @@ impl Area {
 /// Every page, by area.
 #[must_use]
 pub fn pages() -> Vec<Page> {
-    let mut pages: Vec<Page> = Reason::ALL.iter().map(|reason| reasons::page(*reason)).collect();
-    pages.extend(configuration::PAGES.iter().map(configuration::Diagnostic::page));
+    let mut pages: Vec<Page> = Reason::ALL
+        .iter()
+        .map(|reason| reasons::page(*reason))
+        .collect();
+    pages.extend(
+        configuration::PAGES
+            .iter()
+            .map(configuration::Diagnostic::page),
+    );
     pages.sort_by_key(|page| page.area);
     pages
 }
@@ -150,7 +157,9 @@ pub fn nearest(word: &str) -> Option<&'static str> {
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, code)| code);
     by_letters.or_else(|| {
-        let mut holding = codes.iter().filter(|code| word.len() >= 3 && code.contains(word.as_str()));
+        let mut holding = codes
+            .iter()
+            .filter(|code| word.len() >= 3 && code.contains(word.as_str()));
         holding.next().filter(|_| holding.next().is_none()).copied()
     })
 }
@@ -173,7 +182,11 @@ mod tests {
             let lines = page.text.causes.iter().chain(page.text.advice);
             for line in lines.chain([&page.text.meaning, &page.summary]) {
                 assert!(line.ends_with(['.', ')', '`']), "{}: {line}", page.code);
-                assert!(!line.contains("  ") && line.trim() == *line, "{}: {line}", page.code);
+                assert!(
+                    !line.contains("  ") && line.trim() == *line,
+                    "{}: {line}",
+                    page.code
+                );
             }
         }
         for reason in Reason::ALL {
@@ -185,12 +198,23 @@ mod tests {
     fn a_page_names_only_codes_that_exist() {
         let codes: BTreeSet<&str> = pages().iter().map(|page| page.code).collect();
         // Words in back quotes that look like a code: `area-word`, with an area that codes begin with.
-        let areas: BTreeSet<&str> = codes.iter().filter_map(|code| Some(code.split_once('-')?.0)).collect();
+        let areas: BTreeSet<&str> = codes
+            .iter()
+            .filter_map(|code| Some(code.split_once('-')?.0))
+            .collect();
         for page in pages() {
-            let lines = page.text.causes.iter().chain(page.text.advice).chain([&page.text.meaning]);
+            let lines = page
+                .text
+                .causes
+                .iter()
+                .chain(page.text.advice)
+                .chain([&page.text.meaning]);
             for quoted in lines.flat_map(|line| line.split('`').skip(1).step_by(2)) {
                 let looks_like_a_code = quoted.split_once('-').is_some_and(|(area, rest)| {
-                    areas.contains(area) && rest.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+                    areas.contains(area)
+                        && rest
+                            .bytes()
+                            .all(|byte| byte.is_ascii_lowercase() || byte == b'-')
                 });
                 if looks_like_a_code && !PHASES_AND_VALUES.contains(&quoted) {
                     assert!(codes.contains(quoted), "{} speaks of `{quoted}`", page.code);

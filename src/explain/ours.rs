@@ -4,7 +4,9 @@ use super::Text;
 
 pub(super) const VANTAGE_OFFLINE: Text = Text {
     meaning: "This machine has no route to the address: no packet was sent.",
-    causes: &["The network interface is down, or there is no default route (a container without a network)."],
+    causes: &[
+        "The network interface is down, or there is no default route (a container without a network).",
+    ],
     advice: &["`ip route get ADDRESS` on this machine. The platform was not tested."],
 };
 
@@ -20,7 +22,9 @@ pub(super) const VANTAGE_NO_IPV6: Text = Text {
 pub(super) const VANTAGE_PORT25_BLOCKED: Text = Text {
     meaning: "This machine's network does not let connections to port 25 out, to nobody.",
     causes: &["Most hosting networks block it until asked."],
-    advice: &["Ask the provider to open it, or use another vantage; nothing about the platform was tested."],
+    advice: &[
+        "Ask the provider to open it, or use another vantage; nothing about the platform was tested.",
+    ],
 };
 
 pub(super) const VANTAGE_DNS: Text = Text {
@@ -29,7 +33,9 @@ pub(super) const VANTAGE_DNS: Text = Text {
         "`resolver:` in the main file names the wrong address or port, or that resolver is stopped.",
         "There is no usable `/etc/resolv.conf`, as in a bare container.",
     ],
-    advice: &["`dig @RESOLVER example.org` from this machine; then set `resolver:` or repair the system's."],
+    advice: &[
+        "`dig @RESOLVER example.org` from this machine; then set `resolver:` or repair the system's.",
+    ],
 };
 
 pub(super) const CLOCK_SKEW: Text = Text {
@@ -71,19 +77,25 @@ pub(super) const OVERRUN: Text = Text {
         "`timeout:` of the step or scenario, or `--timeout`, is shorter than what the step may wait for.",
         "Many checks wait for the few connections that one address may have.",
     ],
-    advice: &["`postrider validate` warns of limits that can never be met (`timeout-too-short`). Raise the limit or lower `within`."],
+    advice: &[
+        "`postrider validate` warns of limits that can never be met (`timeout-too-short`). Raise the limit or lower `within`.",
+    ],
 };
 
 pub(super) const STORE_FAILED: Text = Text {
     meaning: "The ledger could not be written. Nothing is sent then: a mail that is not in the books must not be under way.",
     causes: &["The disk is full, the directory belongs to another user, or the file is damaged."],
-    advice: &["Look at the directory of `--storage.path` (by default the user's state directory): space, owner, mode."],
+    advice: &[
+        "Look at the directory of `--storage.path` (by default the user's state directory): space, owner, mode.",
+    ],
 };
 
 pub(super) const CANCELLED: Text = Text {
     meaning: "Somebody ended the run (Ctrl-C, SIGTERM) before this check was done.",
     causes: &["A person, or a service manager or CI job whose own time limit was over."],
-    advice: &["Mails that were sent are still in the ledger, and the next run on this store goes on watching for them."],
+    advice: &[
+        "Mails that were sent are still in the ledger, and the next run on this store goes on watching for them.",
+    ],
 };
 
 pub(super) const INTERNAL: Text = Text {
@@ -92,5 +104,7 @@ pub(super) const INTERNAL: Text = Text {
         "A `source_address` that this machine does not have, or a CA file that is no certificate.",
         "A defect of this program.",
     ],
-    advice: &["Run it again with `-vv`. If the line does not name a setting, report it with that output."],
+    advice: &[
+        "Run it again with `-vv`. If the line does not name a setting, report it with that output.",
+    ],
 };

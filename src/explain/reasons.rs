@@ -2,7 +2,9 @@
 
 use postrider_probes::reason::Reason;
 
-use super::{Area, Effect, Page, Text, delivery, dns, mailbox, ours, quarantine, smtp, soft, tls, web};
+use super::{
+    Area, Effect, Page, Text, delivery, dns, mailbox, ours, quarantine, smtp, soft, tls, web,
+};
 
 /// The page of a reason.
 pub(super) fn page(reason: Reason) -> Page {

@@ -67,12 +67,20 @@ pub(super) const INJECTION: Text = Text {
 
 pub(super) const DANE_MISMATCH: Text = Text {
     meaning: "The domain publishes TLSA records, and the certificate that the server shows matches none of them. Senders with DANE do not deliver.",
-    causes: &["The certificate or its key was renewed before the new TLSA record was published and had spread."],
-    advice: &["Publish the new record beside the old one first, wait for its TTL twice, and only then change the certificate."],
+    causes: &[
+        "The certificate or its key was renewed before the new TLSA record was published and had spread.",
+    ],
+    advice: &[
+        "Publish the new record beside the old one first, wait for its TTL twice, and only then change the certificate.",
+    ],
 };
 
 pub(super) const MTA_STS_MISMATCH: Text = Text {
     meaning: "The domain's MTA-STS policy does not list this MX host. Senders that enforce the policy do not deliver to it.",
-    causes: &["An MX host was added or renamed and the policy file was not; a `*.` covers exactly one label."],
-    advice: &["Correct the `mx:` lines of the policy and change the `id` of its TXT record, or senders keep the old one up to `max_age`."],
+    causes: &[
+        "An MX host was added or renamed and the policy file was not; a `*.` covers exactly one label.",
+    ],
+    advice: &[
+        "Correct the `mx:` lines of the policy and change the `id` of its TXT record, or senders keep the old one up to `max_age`.",
+    ],
 };

@@ -22,7 +22,11 @@ use blocks::{Block, blocks_of};
 
 /// The README and every page of the manual, as paths from the package.
 fn pages() -> Vec<String> {
-    let mut pages = vec!["README.md".to_owned(), "CONTRIBUTING.md".to_owned(), "ARCHITECTURE.md".to_owned()];
+    let mut pages = vec![
+        "README.md".to_owned(),
+        "CONTRIBUTING.md".to_owned(),
+        "ARCHITECTURE.md".to_owned(),
+    ];
     let mut open = vec!["docs".to_owned()];
     while let Some(directory) = open.pop() {
         for entry in std::fs::read_dir(&directory).unwrap() {
@@ -40,7 +44,8 @@ fn pages() -> Vec<String> {
 }
 
 fn read(path: impl AsRef<Path>) -> String {
-    std::fs::read_to_string(path.as_ref()).unwrap_or_else(|error| panic!("{}: {error}", path.as_ref().display()))
+    std::fs::read_to_string(path.as_ref())
+        .unwrap_or_else(|error| panic!("{}: {error}", path.as_ref().display()))
 }
 
 #[test]
@@ -49,7 +54,10 @@ fn every_block_is_of_a_kind_that_is_checked() {
     for page in pages() {
         for Block { language, line, .. } in blocks_of(&read(&page)) {
             let known = ["yaml", "json", "sh", "console", "text"].contains(&language.as_str());
-            assert!(known, "{page}:{line}: nobody checks a block of `{language}`");
+            assert!(
+                known,
+                "{page}:{line}: nobody checks a block of `{language}`"
+            );
             shell += usize::from(language == "console" || language == "sh");
         }
     }
@@ -63,7 +71,10 @@ fn every_page_is_in_the_table_of_contents() {
         if let Some(name) = page.strip_prefix("docs/src/")
             && name != "SUMMARY.md"
         {
-            assert!(contents.contains(&format!("]({name})")), "{name} is not in SUMMARY.md");
+            assert!(
+                contents.contains(&format!("]({name})")),
+                "{name} is not in SUMMARY.md"
+            );
         }
     }
 }
@@ -73,7 +84,11 @@ fn links_between_pages_lead_somewhere() {
     for page in pages() {
         let text = read(&page);
         let directory = Path::new(&page).parent().unwrap();
-        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        for link in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
             if link.contains("://") || link.starts_with('#') || link.contains(['{', '…']) {
                 continue;
             }
@@ -81,8 +96,15 @@ fn links_between_pages_lead_somewhere() {
             let target = directory.join(file);
             assert!(target.exists(), "{page}: {link}");
             if !anchor.is_empty() {
-                let headings = read(&target).lines().filter(|line| line.starts_with('#')).map(anchor_of).collect::<Vec<_>>();
-                assert!(headings.iter().any(|heading| heading == anchor), "{page}: {link} in {headings:?}");
+                let headings = read(&target)
+                    .lines()
+                    .filter(|line| line.starts_with('#'))
+                    .map(anchor_of)
+                    .collect::<Vec<_>>();
+                assert!(
+                    headings.iter().any(|heading| heading == anchor),
+                    "{page}: {link} in {headings:?}"
+                );
             }
         }
     }
@@ -92,7 +114,10 @@ fn links_between_pages_lead_somewhere() {
 fn the_readme_is_short_and_begins_with_the_demo() {
     let text = read("README.md");
     assert!(text.lines().count() <= 200);
-    let first = blocks_of(&text).into_iter().find(|block| block.language == "sh").unwrap();
+    let first = blocks_of(&text)
+        .into_iter()
+        .find(|block| block.language == "sh")
+        .unwrap();
     assert_eq!(first.text, "cargo run --release -- demo\n");
 }
 

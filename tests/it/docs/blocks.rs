@@ -27,12 +27,18 @@ pub(super) fn blocks_of(page: &str) -> Vec<Block> {
         let fence = line.trim_start().strip_prefix("```");
         match (&mut open, fence) {
             (None, Some(language)) => {
-                let block = Block { language: language.to_owned(), line: index + 1, text: String::new() };
+                let block = Block {
+                    language: language.to_owned(),
+                    line: index + 1,
+                    text: String::new(),
+                };
                 open = Some((line.len() - line.trim_start().len(), block));
             }
             (Some(_), Some(_)) => blocks.extend(open.take().map(|(_, block)| block)),
             (Some((indentation, block)), None) => {
-                block.text.push_str(line.get(*indentation..).unwrap_or_default());
+                block
+                    .text
+                    .push_str(line.get(*indentation..).unwrap_or_default());
                 block.text.push('\n');
             }
             (None, None) => {}
@@ -44,7 +50,9 @@ pub(super) fn blocks_of(page: &str) -> Vec<Block> {
 
 /// Files that a page shows with their paths.
 pub(super) fn files_of(page: &str) -> Vec<(PathBuf, String)> {
-    let yaml = blocks_of(page).into_iter().filter(|block| block.language == "yaml");
+    let yaml = blocks_of(page)
+        .into_iter()
+        .filter(|block| block.language == "yaml");
     yaml.filter_map(|block| {
         let path = block.text.lines().next()?.strip_prefix("# ")?;
         let is_path = path.ends_with(".yaml") && !path.contains(' ');
@@ -71,7 +79,10 @@ fn yaml_blocks_load() {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         }
-        for block in blocks_of(&text).into_iter().filter(|block| block.language == "yaml") {
+        for block in blocks_of(&text)
+            .into_iter()
+            .filter(|block| block.language == "yaml")
+        {
             let problems = load(&block, directory.path());
             assert!(problems.is_empty(), "{page}:{}\n{problems}", block.line);
             checked += 1;
@@ -88,8 +99,14 @@ fn load(block: &Block, directory: &Path) -> String {
         let text = match has("version:") {
             true => block.text.clone(),
             false => {
-                let steps: String = block.text.lines().map(|line| format!("  {line}\n")).collect();
-                format!("version: 1\nname: part\nmessage: {{from: outside, to: alice}}\nsteps:\n{steps}")
+                let steps: String = block
+                    .text
+                    .lines()
+                    .map(|line| format!("  {line}\n"))
+                    .collect();
+                format!(
+                    "version: 1\nname: part\nmessage: {{from: outside, to: alice}}\nsteps:\n{steps}"
+                )
             }
         };
         // The main file of the page, when it shows one before its scenario.
@@ -99,12 +116,26 @@ fn load(block: &Block, directory: &Path) -> String {
         };
         (main, Some(write(directory, "block-scenario.yaml", &text)))
     } else {
-        let text = if has("version:") { block.text.clone() } else { format!("version: 1\n{}", block.text) };
+        let text = if has("version:") {
+            block.text.clone()
+        } else {
+            format!("version: 1\n{}", block.text)
+        };
         // Beside the files that it includes.
-        let place = own_path.as_ref().and_then(|(path, _)| path.parent()).unwrap_or(Path::new(""));
-        (write(&directory.join(place), "block-main.yaml", &text), None)
+        let place = own_path
+            .as_ref()
+            .and_then(|(path, _)| path.parent())
+            .unwrap_or(Path::new(""));
+        (
+            write(&directory.join(place), "block-main.yaml", &text),
+            None,
+        )
     };
-    for name in block.text.split_whitespace().filter_map(|word| word.trim_end_matches([',', '}']).strip_suffix(".pem")) {
+    for name in block
+        .text
+        .split_whitespace()
+        .filter_map(|word| word.trim_end_matches([',', '}']).strip_suffix(".pem"))
+    {
         let path = main.parent().unwrap().join(format!("{name}.pem"));
         std::fs::write(path, "").unwrap();
     }
@@ -112,12 +143,18 @@ fn load(block: &Block, directory: &Path) -> String {
     let included = own_path.is_some() && scenario.is_some() && main.ends_with("postrider.yaml");
     let request = Request {
         main: Some(main),
-        extra: scenario.filter(|_| !included).map(Extra::File).into_iter().collect(),
+        extra: scenario
+            .filter(|_| !included)
+            .map(Extra::File)
+            .into_iter()
+            .collect(),
         environment: BTreeMap::new(),
     };
     let mut loaded = request.load();
     // A part of a configuration leaves much unused.
-    loaded.problems.retain(|problem| problem.code != "unused-mailbox");
+    loaded
+        .problems
+        .retain(|problem| problem.code != "unused-mailbox");
     match loaded.problems.is_empty() {
         true => String::new(),
         false => loaded.render(Format::Full, false),
@@ -135,11 +172,17 @@ fn write(directory: &Path, name: &str, text: &str) -> PathBuf {
 fn json_blocks_are_json() {
     let schema = schema::result();
     for page in pages() {
-        for block in blocks_of(&read(&page)).into_iter().filter(|block| block.language == "json") {
-            let value: serde_json::Value =
-                serde_json::from_str(&block.text).unwrap_or_else(|error| panic!("{page}:{}: {error}", block.line));
+        for block in blocks_of(&read(&page))
+            .into_iter()
+            .filter(|block| block.language == "json")
+        {
+            let value: serde_json::Value = serde_json::from_str(&block.text)
+                .unwrap_or_else(|error| panic!("{page}:{}: {error}", block.line));
             if value.get("schema_version").is_some() {
-                let wrong = jsonschema::validator_for(&schema).unwrap().validate(&value).map_err(|error| error.to_string());
+                let wrong = jsonschema::validator_for(&schema)
+                    .unwrap()
+                    .validate(&value)
+                    .map_err(|error| error.to_string());
                 assert_eq!(wrong, Ok(()), "{page}:{}", block.line);
             }
         }
@@ -152,6 +195,8 @@ fn blocks_are_found_with_their_text() {
     let blocks = blocks_of(page);
     assert_eq!((blocks[0].language.as_str(), blocks[0].line), ("yaml", 2));
     assert_eq!(blocks[1].text, "ls\n  -l\n");
-    assert_eq!(files_of(page), [(PathBuf::from("x.yaml"), "# x.yaml\nversion: 1\n".to_owned())]);
-
+    assert_eq!(
+        files_of(page),
+        [(PathBuf::from("x.yaml"), "# x.yaml\nversion: 1\n".to_owned())]
+    );
 }

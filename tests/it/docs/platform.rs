@@ -16,14 +16,24 @@ pub(super) struct Laboratory {
 
 impl Laboratory {
     pub(super) fn start(directory: &Path, faults: Faults) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
         let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
         let public = base64::engine::general_purpose::STANDARD.encode(key.der_bytes());
         let mut setup = Setup::new(postrider::clock::now()).with_faults(faults);
-        setup.publish_sender_txt("demo._domainkey", &format!("v=DKIM1; k=ed25519; p={public}"));
+        setup.publish_sender_txt(
+            "demo._domainkey",
+            &format!("v=DKIM1; k=ed25519; p={public}"),
+        );
         let platform = runtime.block_on(Platform::start(setup)).unwrap();
         configuration::write(&platform, &key.serialize_pem(), directory).unwrap();
-        Self { runtime, platform: Some(platform) }
+        Self {
+            runtime,
+            platform: Some(platform),
+        }
     }
 }
 

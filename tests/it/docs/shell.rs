@@ -22,20 +22,29 @@ fn shell_blocks_do_what_they_show() {
     let mut failures = Vec::new();
     for page in pages() {
         let text = read(&page);
-        let blocks: Vec<Block> =
-            blocks_of(&text).into_iter().filter(|block| ["sh", "console"].contains(&block.language.as_str())).collect();
+        let blocks: Vec<Block> = blocks_of(&text)
+            .into_iter()
+            .filter(|block| ["sh", "console"].contains(&block.language.as_str()))
+            .collect();
         if blocks.is_empty() {
             continue;
         }
         let directory = tempfile::tempdir().unwrap();
-        let faults = match text.split("<!-- test: ").nth(1).and_then(|rest| rest.split(" -->").next()) {
+        let faults = match text
+            .split("<!-- test: ")
+            .nth(1)
+            .and_then(|rest| rest.split(" -->").next())
+        {
             Some("platform") => Some(Faults::default()),
             Some("platform with faults") => Some(Faults::planted()),
             Some(other) => panic!("{page}: there is no test `{other}`"),
             None => None,
         };
         let _laboratory = faults.map(|faults| Laboratory::start(directory.path(), faults));
-        let mut shell = Shell { directory: directory.path().to_owned(), status: 0 };
+        let mut shell = Shell {
+            directory: directory.path().to_owned(),
+            status: 0,
+        };
         for (path, text) in files_of(&text) {
             let path = directory.path().join(path);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -60,15 +69,23 @@ impl Shell {
     fn run(&mut self, block: &Block) -> Result<(), String> {
         let shown = shown(block);
         for (index, step) in shown.iter().enumerate() {
-            let status_is_shown = shown.get(index + 1).is_some_and(|next| next.command == "echo $?");
+            let status_is_shown = shown
+                .get(index + 1)
+                .is_some_and(|next| next.command == "echo $?");
             let printed = self.command(&step.command)?;
             if self.status != 0 && !status_is_shown {
-                return Err(format!("`{}` exits with {}\n{printed}", step.command, self.status));
+                return Err(format!(
+                    "`{}` exits with {}\n{printed}",
+                    step.command, self.status
+                ));
             }
             if let Some(expected) = &step.output
                 && !matches(expected, &printed)
             {
-                return Err(format!("`{}` shows\n{expected}\nand prints\n{printed}", step.command));
+                return Err(format!(
+                    "`{}` shows\n{expected}\nand prints\n{printed}",
+                    step.command
+                ));
             }
         }
         Ok(())
@@ -80,8 +97,15 @@ impl Shell {
             // Not within the test itself: it is enough that it can be run.
             "tests/run" => {
                 use std::os::unix::fs::PermissionsExt as _;
-                let mode = std::fs::metadata("tests/run").map_err(|error| error.to_string())?.permissions().mode();
-                return if mode & 0o111 == 0o111 { Ok(String::new()) } else { Err("cannot be executed".to_owned()) };
+                let mode = std::fs::metadata("tests/run")
+                    .map_err(|error| error.to_string())?
+                    .permissions()
+                    .mode();
+                return if mode & 0o111 == 0o111 {
+                    Ok(String::new())
+                } else {
+                    Err("cannot be executed".to_owned())
+                };
             }
             "cargo run --release -- demo" => return self.command("postrider demo"),
             _ => {}
@@ -90,9 +114,14 @@ impl Shell {
             self.directory.push(directory);
             return Ok(String::new());
         }
-        let first = command.split_whitespace().find(|word| !word.contains('=')).unwrap_or_default();
+        let first = command
+            .split_whitespace()
+            .find(|word| !word.contains('='))
+            .unwrap_or_default();
         if !["postrider", "mkdir", "ls", "cat", "printf"].contains(&first) {
-            return Err(format!("`{first}` is not run by this test: say it in words, or as `text`"));
+            return Err(format!(
+                "`{first}` is not run by this test: say it in words, or as `text`"
+            ));
         }
         let program = Path::new(env!("CARGO_BIN_EXE_postrider"));
         let path = format!("{}:/usr/bin:/bin", program.parent().unwrap().display());
@@ -100,7 +129,11 @@ impl Shell {
             .args(["-c", &format!("exec 2>&1; {command}")])
             .current_dir(&self.directory)
             .env_clear()
-            .envs([("PATH", path.as_str()), ("LANG", "C.UTF-8"), ("USER", "reader")])
+            .envs([
+                ("PATH", path.as_str()),
+                ("LANG", "C.UTF-8"),
+                ("USER", "reader"),
+            ])
             .env("HOME", self.directory.join("home"))
             .output()
             .map_err(|error| error.to_string())?;
@@ -114,8 +147,13 @@ fn shown(block: &Block) -> Vec<Shown> {
     let mut all: Vec<Shown> = Vec::new();
     let mut goes_on = false;
     for line in block.text.lines() {
-        let is_command = block.language == "sh" && !line.trim().is_empty() && !line.starts_with('#');
-        let command = if block.language == "console" { line.strip_prefix("$ ") } else { is_command.then_some(line) };
+        let is_command =
+            block.language == "sh" && !line.trim().is_empty() && !line.starts_with('#');
+        let command = if block.language == "console" {
+            line.strip_prefix("$ ")
+        } else {
+            is_command.then_some(line)
+        };
         match (goes_on, command, all.last_mut()) {
             (true, _, Some(last)) => {
                 last.command.push_str(line.trim().trim_end_matches('\\'));
@@ -124,9 +162,19 @@ fn shown(block: &Block) -> Vec<Shown> {
             (_, Some(command), _) => {
                 goes_on = command.ends_with('\\');
                 let output = (block.language == "console").then(String::new);
-                all.push(Shown { command: command.trim_end_matches('\\').to_owned(), output });
+                all.push(Shown {
+                    command: command.trim_end_matches('\\').to_owned(),
+                    output,
+                });
             }
-            (_, None, Some(Shown { output: Some(output), .. })) => {
+            (
+                _,
+                None,
+                Some(Shown {
+                    output: Some(output),
+                    ..
+                }),
+            ) => {
                 output.push_str(line);
                 output.push('\n');
             }
@@ -152,7 +200,10 @@ fn matches(expected: &str, printed: &str) -> bool {
     }
     let clean = |text: &str| -> Vec<String> {
         let spaced = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
-        text.lines().map(spaced).filter(|line| !line.is_empty()).collect()
+        text.lines()
+            .map(spaced)
+            .filter(|line| !line.is_empty())
+            .collect()
     };
     lines(&clean(expected), &clean(printed))
 }
@@ -191,14 +242,24 @@ fn an_ellipsis_stands_for_text_and_for_lines() {
         ("", "x\n", false),
         ("took …s\n", "took 1.2 s\n", true),
     ] {
-        assert_eq!(matches(expected, printed), is_match, "{expected:?} {printed:?}");
+        assert_eq!(
+            matches(expected, printed),
+            is_match,
+            "{expected:?} {printed:?}"
+        );
     }
 }
 
 #[test]
 fn commands_are_read_with_their_output() {
-    let block = Block { language: "console".into(), line: 1, text: "$ a \\\n    b\nout\n$ echo $?\n1\n".into() };
-    let expected = [("a b", "out\n"), ("echo $?", "1\n")]
-        .map(|(command, output)| Shown { command: command.to_owned(), output: Some(output.to_owned()) });
+    let block = Block {
+        language: "console".into(),
+        line: 1,
+        text: "$ a \\\n    b\nout\n$ echo $?\n1\n".into(),
+    };
+    let expected = [("a b", "out\n"), ("echo $?", "1\n")].map(|(command, output)| Shown {
+        command: command.to_owned(),
+        output: Some(output.to_owned()),
+    });
     assert_eq!(shown(&block), expected);
 }
