@@ -9,6 +9,7 @@ use super::*;
 use crate::account::{MailboxAccount, Security};
 use crate::context::{PlatformDefaults, Surroundings};
 use crate::dialogue::open_imap::tests::{Laid, account};
+use crate::kind::Places;
 use crate::net::BoxFuture;
 use crate::outcome::{Outcome, Status};
 use crate::phase::Phase;
@@ -302,6 +303,8 @@ fn mistakes_in_the_settings_are_found() {
             mailboxes: &mailboxes,
             message: &MessageDefaults::default(),
             for_each: false,
+            places: Places(&|_| None),
+            readable_mailboxes: &std::collections::BTreeSet::from(["alice".to_owned()]),
             used_mailboxes: &used,
         };
         let mut problems = Vec::new();
