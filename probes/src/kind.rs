@@ -174,6 +174,7 @@ macro_rules! probe_kinds {
     ($($(#[doc = $doc:literal])* $module:ident :: $type:ident,)*) => {
         /// One step's verb.
         #[derive(Debug, Clone)]
+        #[expect(clippy::large_enum_variant, reason = "there is one for each step, made once and then borrowed")]
         pub enum Probe { $($(#[doc = $doc])* $type($module::$type),)* }
 
         impl Probe {

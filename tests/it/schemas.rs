@@ -7,7 +7,10 @@ use postrider::config::{self, Request};
 use postrider::schema;
 use serde_json::Value;
 
-const PUBLISHED: [(&str, fn() -> Value); 2] = [
+/// File, and what it must hold.
+type Published = (&'static str, fn() -> Value);
+
+const PUBLISHED: [Published; 2] = [
     ("scenarios/scenario.v1.json", schema::scenario),
     ("scenarios/config.v1.json", schema::config),
 ];
@@ -46,6 +49,30 @@ fn every_key_has_a_description_and_an_example() {
     assert!(lacking.is_empty(), "{}", lacking.join("\n"));
 }
 
+#[test]
+fn every_example_is_right() {
+    let mut wrong = Vec::new();
+    for (file, generate) in PUBLISHED {
+        let root = generate();
+        let mut schemas = Vec::new();
+        walk(&root, &mut |schema| schemas.push(schema.clone()));
+        for schema in schemas
+            .into_iter()
+            .filter(|schema| schema.contains_key("examples"))
+        {
+            let examples = schema["examples"].as_array().cloned().unwrap_or_default();
+            let mut whole = schema;
+            whole.insert("$defs".to_owned(), root["$defs"].clone());
+            let validator = jsonschema::validator_for(&Value::Object(whole)).unwrap();
+            let bad = examples
+                .iter()
+                .filter(|example| !validator.is_valid(example));
+            wrong.extend(bad.map(|example| format!("{file}: {example}")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 /// Older YAML readers take these words for truth values.
 #[test]
 fn no_key_and_no_keyword_is_a_truth_value() {
@@ -58,7 +85,10 @@ fn no_key_and_no_keyword_is_a_truth_value() {
         });
         assert!(words.len() > 20, "{file}: {words:?}");
         for word in words {
-            assert!(!WORDS.contains(&word.to_lowercase().as_str()), "{file}: {word}");
+            assert!(
+                !WORDS.contains(&word.to_lowercase().as_str()),
+                "{file}: {word}"
+            );
         }
     }
 }
@@ -106,7 +136,9 @@ fn schema_and_program_agree() {
         let Some(value) = config::as_json(&text) else {
             return true;
         };
-        let is_main = file.file_name().is_some_and(|name| name == "postrider.yaml");
+        let is_main = file
+            .file_name()
+            .is_some_and(|name| name == "postrider.yaml");
         !validators[usize::from(is_main)].is_valid(&value)
     };
     let mut seen = 0;
