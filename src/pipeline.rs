@@ -159,10 +159,13 @@ impl PipelineHandle {
     }
 
     /// Nobody waits for this mail any more: once it was seen it may be removed from its mailbox.
-    /// The end of a run does the same for all mails of the run.
+    /// The end of a run does the same for all mails of the run. Returns when the watches know.
     pub async fn release(&self, id: EntryId) {
-        // A pipeline that has ended has released everything.
-        let _ = self.requests.send(Request::Release(id)).await;
+        let (answer, answered) = oneshot::channel();
+        if self.ask(Request::Release(id, answer)).await.is_ok() {
+            // A pipeline that has ended has released everything.
+            let _ = answered.await;
+        }
     }
 
     /// How many mails are where, over the whole ledger.

@@ -46,6 +46,7 @@ async fn demonstrate(
     storage: &Path,
     output: &Output,
 ) -> Result<Exit, Problem> {
+    let interrupt = Interrupt::listen(*output)?;
     let (dkim_key, dkim_record) = dkim().map_err(Problem::not_tested)?;
     let faults = if args.clean {
         Faults::default()
@@ -58,7 +59,6 @@ async fn demonstrate(
     let main = configuration::write(&platform, &dkim_key, directory)?;
     let plan = session::accept(config::load(&main), output)?;
     let session = Session::open(plan, storage).await?;
-    let interrupt = Interrupt::listen(*output)?;
     let result = run::once(
         &session,
         &Selection::default(),

@@ -6,6 +6,7 @@ mod exit;
 mod explain;
 mod interrupt;
 mod list;
+mod online;
 mod output;
 mod progress;
 mod run;

@@ -89,6 +89,20 @@ pub(super) struct How {
     pub(super) fail_on: FailOn,
 }
 
+impl How {
+    /// A run that prints nothing and keeps no dialogue.
+    pub(super) fn quiet() -> Self {
+        Self {
+            format: Form::Quiet,
+            transcript: Keep::Never,
+            repeat: 1,
+            jobs: 32,
+            timeout: None,
+            fail_on: FailOn::Fail,
+        }
+    }
+}
+
 /// Forms of the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Form {
@@ -164,8 +178,8 @@ pub(super) fn main(global: &Global, args: &Args, output: &Output) -> Result<Exit
         return runtime.block_on(super::list::dry_run(plan, &selection, output));
     }
     runtime.block_on(async {
-        let session = Session::open(plan, &storage).await?;
         let interrupt = Interrupt::listen(*output)?;
+        let session = Session::open(plan, &storage).await?;
         let done = repeat(&session, &selection, &args.how, &interrupt, output).await;
         let closed = session.close().await;
         let exit = done?;
@@ -185,6 +199,12 @@ pub(super) async fn repeat(
     let mut worst = Exit::NothingToRun;
     for _ in 0..how.repeat {
         let result = once(session, selection, how, interrupt, output).await?;
+        if how.format == Form::Human {
+            output.print(&human::saved(&result.run.id, output.style))?;
+        }
+        if result.checks.is_empty() {
+            output.tell("nothing to run: no target matches");
+        }
         let exit = Exit::of(result.run.status.into(), how.fail_on == FailOn::Degraded);
         // 1 before 3 before 0 before 4: a failure is never hidden by a later success.
         let rank = |exit: Exit| {

@@ -87,8 +87,8 @@ pub(super) fn main(global: &Global, args: &Args, output: &Output) -> Result<Exit
     let plan = session::accept(loaded, output)?;
     let storage = session::storage(global)?;
     session::runtime()?.block_on(async {
-        let session = Session::open(plan, &storage).await?;
         let interrupt = Interrupt::listen(*output)?;
+        let session = Session::open(plan, &storage).await?;
         let selection = Selection {
             scenarios: vec![SCENARIO_NAME.to_owned()],
             ..Selection::default()

@@ -1,7 +1,9 @@
 //! `validate`: every mistake of every file.
 
+use postrider_probes::outcome::Status;
+
 use super::output::Output;
-use super::{Exit, Global, Problem, session};
+use super::{Exit, Global, Problem, online, session};
 use crate::config::{self, Extra, Format};
 
 /// Arguments of `validate`.
@@ -19,6 +21,9 @@ pub(super) struct Args {
     /// Look at the secrets, too: present, readable, not empty
     #[arg(long)]
     secrets: bool,
+    /// Resolve, connect, negotiate TLS, log in; sends no mail, changes no mailbox
+    #[arg(long)]
+    online: bool,
 }
 
 pub(super) fn main(global: &Global, args: &Args, output: &Output) -> Result<Exit, Problem> {
@@ -28,8 +33,16 @@ pub(super) fn main(global: &Global, args: &Args, output: &Output) -> Result<Exit
     if args.secrets {
         loaded.check_secrets();
     }
-    // What contacts the platform comes here: it needs a plan, and adds its findings to `loaded.problems`.
+    let mistaken = loaded.errors() > 0;
+    let mut online = Status::Pass;
+    if args.online && !mistaken {
+        let looked = online::look(&mut loaded, &main, output);
+        online = session::runtime()?.block_on(looked)?;
+    }
     output.print(&loaded.render(args.format, output.style.colour))?;
-    let wrong = loaded.errors() > 0 || (args.deny_warnings && loaded.warnings() > 0);
-    Ok(if wrong { Exit::Usage } else { Exit::Ok })
+    Ok(match Exit::of(online, args.deny_warnings) {
+        _ if mistaken => Exit::Usage,
+        Exit::Ok if args.deny_warnings && loaded.warnings() > 0 => Exit::Usage,
+        exit => exit,
+    })
 }

@@ -49,6 +49,8 @@ pub struct Loaded {
     pub extra_names: Vec<String>,
     /// Where each secret is named.
     pub(super) secret_places: HashMap<SecretSource, Place>,
+    /// Whether the platform was contacted to find the mistakes.
+    pub(super) contacted: bool,
 }
 
 impl Request {
@@ -91,6 +93,19 @@ impl Loaded {
             .iter()
             .filter(|problem| problem.severity == Severity::Error)
             .count()
+    }
+
+    /// Where a secret is named.
+    #[must_use]
+    pub fn place_of(&self, secret: &SecretSource) -> Place {
+        self.secret_places.get(secret).copied().unwrap_or_default()
+    }
+
+    /// Adds what a look at the platform found.
+    pub fn add_found_online(&mut self, problems: Vec<Problem>) {
+        self.contacted = true;
+        self.problems.extend(problems);
+        self.sort();
     }
 
     /// By file and line, each once.
@@ -410,6 +425,7 @@ impl Loader<'_> {
             sources: self.sources,
             extra_names,
             secret_places: main.secret_places,
+            contacted: false,
         };
         loaded.sort();
         loaded

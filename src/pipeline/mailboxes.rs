@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::ledger::fact::CopyKey;
 use crate::mailbox::news::{Interest, MessageKey};
 
-/// Messages that a watch is asked to remove at a time; the others follow when these are gone.
+/// Messages of one folder that its watch is asked to remove at a time; the others follow when these are gone.
 const REMOVED_AT_A_TIME: usize = 500;
 
 /// Every mailbox that anything is expected in.
@@ -155,7 +155,7 @@ impl Mailboxes {
     }
 
     /// The wall time of the earliest of the last looks into every folder where a mail can be, when all of them began
-    /// at `since` or later.
+    /// at `since` or later. A junk folder that was never read (there may be none) does not count.
     pub(super) fn looked_since(
         &self,
         mailbox: &str,
@@ -163,17 +163,13 @@ impl Mailboxes {
         since: Instant,
     ) -> Option<Timestamp> {
         let mailbox = self.mailboxes.get(mailbox)?;
-        let (_, mut earliest) = mailbox.looks.get(folder)?.last?;
-        for (name, look) in &mailbox.looks {
-            if name == folder || !mailbox.expected.contains(name) {
-                let (began, began_at) = look.last?;
-                if began < since {
-                    return None;
-                }
-                earliest = earliest.min(began_at);
-            }
-        }
-        Some(earliest)
+        mailbox.looks.get(folder)?.last?;
+        let here = |name: &str| name == folder || !mailbox.expected.contains(name);
+        let looks = mailbox.looks.iter().filter(|(name, _)| here(name));
+        let last: Vec<(Instant, Timestamp)> = looks.filter_map(|(_, look)| look.last).collect();
+        let all_since = last.iter().all(|(began, _)| *began >= since);
+        let earliest = last.iter().map(|(_, began_at)| *began_at).min();
+        earliest.filter(|_| all_since)
     }
 
     /// The mailboxes of which something else is wanted than before.
@@ -195,12 +191,13 @@ impl Mailboxes {
 
 impl Mailbox {
     fn interest(&self) -> Interest {
-        let remove: Vec<MessageKey> = self
-            .remove
-            .keys()
-            .take(REMOVED_AT_A_TIME)
-            .cloned()
-            .collect();
+        let mut by_folder: BTreeMap<&str, usize> = BTreeMap::new();
+        let asked_now = self.remove.keys().filter(|message| {
+            let count = by_folder.entry(&message.folder).or_default();
+            *count += 1;
+            *count <= REMOVED_AT_A_TIME
+        });
+        let remove: Vec<MessageKey> = asked_now.cloned().collect();
         // Who is to remove something must watch there.
         let folders: BTreeSet<&String> = self
             .folders
@@ -213,5 +210,27 @@ impl Mailbox {
             latest: self.awaited.last().and_then(|(replied, _)| *replied),
             remove,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::sample::{copy, id};
+
+    #[test]
+    fn folder_that_cannot_be_cleared_does_not_hold_up_another() {
+        let mut mailboxes = Mailboxes::default();
+        for uid in 1..=2000 {
+            mailboxes.remove(id(1), &copy("Archive", uid));
+        }
+        mailboxes.remove(id(2), &copy("INBOX", 7));
+        let changed = mailboxes.take_changed();
+        let [(_, interest)] = changed.as_slice() else {
+            panic!("one mailbox, not {changed:?}");
+        };
+        assert_eq!(interest.remove.len(), REMOVED_AT_A_TIME + 1);
+        assert_eq!(interest.folders, ["Archive", "INBOX"]);
+        assert_eq!(mailboxes.take_changed(), []);
     }
 }

@@ -21,7 +21,7 @@ pub(super) enum Request {
         replied: Instant,
         answer: Answer,
     },
-    Release(EntryId),
+    Release(EntryId, Answer),
     Balance(oneshot::Sender<Balance>),
     Shutdown(Answer),
 }

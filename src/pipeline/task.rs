@@ -46,7 +46,7 @@ pub(super) struct Task {
     books: Books,
     store: Store,
     shared: Arc<Shared>,
-    answers: Vec<(EntryId, Answer)>,
+    answers: Vec<Answer>,
     /// Plans of this round: refused when it cannot be written.
     planned: Vec<EntryId>,
     balances: Vec<oneshot::Sender<Balance>>,
@@ -166,7 +166,7 @@ impl Task {
                 let id = planned.draft.id;
                 if self.books.plan(*planned) {
                     self.planned.push(id);
-                    self.answers.push((id, answer));
+                    self.answers.push(answer);
                 } else {
                     reply(answer, Err(internal(id, "was planned before")));
                 }
@@ -179,12 +179,15 @@ impl Task {
             } => match self.recall(id).await {
                 Ok(true) => {
                     self.books.record(id, attempt, replied);
-                    self.answers.push((id, answer));
+                    self.answers.push(answer);
                 }
                 Ok(false) => reply(answer, Err(internal(id, "was never planned"))),
                 Err(error) => reply(answer, Err(failure(&error))),
             },
-            Request::Release(id) => self.books.release(id),
+            Request::Release(id, answer) => {
+                self.books.release(id);
+                self.answers.push(answer);
+            }
             Request::Balance(answer) => self.balances.push(answer),
             Request::Shutdown(answer) => {
                 self.parting.push(answer);
@@ -291,7 +294,7 @@ impl Task {
             tracing::info!("the store can be used again");
         }
         self.publish(saved.is_ok());
-        for (_, answer) in std::mem::take(&mut self.answers) {
+        for answer in std::mem::take(&mut self.answers) {
             reply(answer, saved.as_ref().map_err(failure).copied());
         }
         for answer in std::mem::take(&mut self.balances) {

@@ -221,12 +221,13 @@ pub fn counts(result: &RunResult, style: Style) -> String {
     if let Some(why) = &result.run.cancelled {
         let _ = writeln!(text, "ended early: {why}");
     }
-    let _ = writeln!(
-        text,
-        "run {} saved · postrider show {}",
-        result.run.id, result.run.id
-    );
     style.text(&text)
+}
+
+/// Where to read on.
+#[must_use]
+pub fn saved(run: &str, style: Style) -> String {
+    style.text(&format!("run {run} saved · postrider show {run}\n"))
 }
 
 fn target(check: &CheckResult) -> (String, String) {

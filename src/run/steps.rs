@@ -1,10 +1,12 @@
 //! From steps to checks: every `for_each` is resolved once, at the start of the run.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use postrider_probes::net::Net;
 use postrider_probes::outcome::Finding;
 use postrider_probes::target::Target;
+use tokio::time::Instant;
 
 use super::select::Selection;
 use super::{targets, variables};
@@ -21,6 +23,8 @@ pub struct Planned {
     pub step_index: usize,
     /// What there is to do.
     pub what: What,
+    /// How long the look-up took that gave the target; it is the check's `dns` phase.
+    pub lookup: Option<Duration>,
 }
 
 /// What there is to do.
@@ -57,13 +61,17 @@ pub async fn plan(
             if !selection.takes_step(step) {
                 continue;
             }
-            for what in expand(plan, net, selection, run, step, &mut told).await {
+            let began = Instant::now();
+            let expanded = expand(plan, net, selection, run, step, &mut told).await;
+            let lookup = step.for_each.is_some().then(|| began.elapsed());
+            for what in expanded {
                 let number = u32::try_from(planned.len() + 1).unwrap_or(u32::MAX);
                 planned.push(Planned {
                     number,
                     scenario_index,
                     step_index,
                     what,
+                    lookup,
                 });
             }
         }
@@ -86,7 +94,7 @@ async fn expand(
             vec![What::Probe(None)]
         };
     };
-    let variables = variables::of_run(run);
+    let variables = variables::of_run(plan, run);
     let expanded = targets::expand(for_each, &plan.inventory, net, &variables, selection).await;
     let expansion = match expanded {
         Ok(expansion) => expansion,

@@ -3,16 +3,11 @@
 use postrider_probes::setting::Variables;
 use postrider_probes::target::Target;
 
-/// The run's own variables and the environment's.
-pub(super) fn of_run(run: &str) -> Variables {
-    let mut variables: Variables = std::env::vars_os()
-        .filter_map(|(name, value)| {
-            Some((
-                format!("env.{}", name.into_string().ok()?),
-                value.into_string().ok()?,
-            ))
-        })
-        .collect();
+use crate::config::plan::Plan;
+
+/// The run's own variables, and those of the environment that the plan names.
+pub(super) fn of_run(plan: &Plan, run: &str) -> Variables {
+    let mut variables = plan.environment.clone();
     variables.insert("run.id".to_owned(), run.to_owned());
     variables
 }

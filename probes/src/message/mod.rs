@@ -88,8 +88,12 @@ impl Letter<'_> {
 
     fn format(&self, body: String) -> Result<Vec<u8>, Failure> {
         let subject = format!("{} [{}]", self.subject, self.id);
-        let body = Body::new_with_encoding(body, ContentTransferEncoding::SevenBit)
-            .map_err(|_| invalid("the body is not 7-bit text"))?;
+        // Our words are plain lines already; a contact or a name in another script needs quoted-printable.
+        let body = if is_plain(&body) {
+            Body::dangerous_pre_encoded(body.into_bytes(), ContentTransferEncoding::SevenBit)
+        } else {
+            Body::new(body)
+        };
         let message = MessageBuilder::new()
             .date(SystemTime::from(self.date))
             .from(addressee(&self.sender.address)?)
@@ -108,6 +112,15 @@ impl Letter<'_> {
             .map_err(|error| invalid(&error.to_string()))?;
         Ok(message.formatted())
     }
+}
+
+/// 7-bit text in lines that need no encoding (RFC 5322 §2.1.1).
+fn is_plain(body: &str) -> bool {
+    body.is_ascii()
+        && !body.contains('\0')
+        && body
+            .split("\r\n")
+            .all(|line| line.len() <= 998 && !line.contains(['\r', '\n']))
 }
 
 fn addressee(address: &Mailbox) -> Result<Addressee, Failure> {

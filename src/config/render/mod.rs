@@ -49,7 +49,12 @@ impl Loaded {
             counts.push("no mistakes".to_owned());
         }
         let files = counted(self.sources.len(), "file");
-        format!("{} in {files} · nothing was contacted", counts.join(", "))
+        let contact = if self.contacted {
+            "resolved, connected, logged in; nothing was sent"
+        } else {
+            "nothing was contacted"
+        };
+        format!("{} in {files} · {contact}", counts.join(", "))
     }
 }
 
