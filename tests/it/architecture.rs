@@ -13,7 +13,7 @@ use postrider_probes::reason::Reason;
 const MAY_USE: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("config", &[]),
-    ("demo", &["result"]),
+    ("demo", &["result", "schema"]),
     ("explain", &["config"]),
     ("ledger", &["mailbox::news"]),
     ("mailbox", &[]),

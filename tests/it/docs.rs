@@ -4,7 +4,8 @@
 //!   files that stand before it on the page when its first line is a comment with a path (`# lab/postrider.yaml`).
 //! - `json`: parsed; a result document is compared with its schema.
 //! - `sh`: commands that must succeed. `console`: commands behind `$ `, with their output. `…` in a line stands for any
-//!   text, on a line of its own for any lines; runs of spaces count as one. A command that fails must be followed by
+//!   text, on a line of its own for any lines; times and shares (`12 ms`, `79 %`) match any others, and runs of spaces
+//!   count as one. A command that fails must be followed by
 //!   `$ echo $?`. The blocks of a page run in one directory, in order, with the built `postrider`.
 //! - `text`: drawings and templates; not checked.
 //!

@@ -90,6 +90,15 @@ fn commands() -> String {
     for arg in root.get_arguments().filter(global) {
         text.push_str(&option(arg));
     }
+<<<<<<< HEAD
+    let of_run: Vec<String> = root
+        .find_subcommand("run")
+        .into_iter()
+        .flat_map(own_arguments)
+        .map(option)
+        .collect();
+=======
+>>>>>>> main
     for command in root
         .get_subcommands()
         .filter(|command| command.get_name() != "help")
@@ -103,14 +112,33 @@ fn commands() -> String {
             "\n## `postrider {}`\n\n{about}.\n\n",
             command.get_name()
         );
+<<<<<<< HEAD
+        let mut as_run = Vec::new();
+        for arg in own_arguments(command) {
+            let is_shared = command.get_name() != "run" && of_run.contains(&option(arg));
+            match arg.get_long().filter(|_| is_shared) {
+                Some(long) => as_run.push(format!("`--{long}`")),
+                None => text.push_str(&option(arg)),
+            }
+        }
+        if !as_run.is_empty() {
+            let _ = writeln!(text, "- {}: as `postrider run`", as_run.join(", "));
+=======
         let own = |arg: &&clap::Arg| {
             !arg.is_global_set() && !["help", "version"].contains(&arg.get_id().as_str())
         };
         for arg in command.get_arguments().filter(own) {
             text.push_str(&option(arg));
+>>>>>>> main
         }
     }
     text
+}
+
+fn own_arguments(command: &clap::Command) -> impl Iterator<Item = &clap::Arg> {
+    command
+        .get_arguments()
+        .filter(|arg| !arg.is_global_set() && !["help", "version"].contains(&arg.get_id().as_str()))
 }
 
 /// One option as an item of a list.
@@ -173,10 +201,18 @@ fn possible(value: &PossibleValue) -> String {
 fn environment() -> String {
     let mut root = cli::command();
     root.build();
-    let mut variables: BTreeMap<String, String> = BTreeMap::new();
-    let commands = std::iter::once(&root).chain(root.get_subcommands());
-    for command in commands {
+    // Each variable, its option, and the commands that know it.
+    let mut variables: BTreeMap<String, (String, Vec<String>)> = BTreeMap::new();
+    for command in std::iter::once(&root).chain(root.get_subcommands()) {
         for arg in command.get_arguments() {
+<<<<<<< HEAD
+            if let (Some(variable), Some(long)) = (arg.get_env(), arg.get_long()) {
+                let entry = variables.entry(variable.to_string_lossy().into_owned());
+                let (_, commands) = entry.or_insert_with(|| (format!("`--{long}`"), Vec::new()));
+                if !arg.is_global_set() {
+                    commands.push(format!("`{}`", command.get_name()));
+                }
+=======
             if let (Some(env), Some(long)) = (arg.get_env(), arg.get_long()) {
                 let owner = match arg.is_global_set() {
                     true => String::new(),
@@ -185,20 +221,24 @@ fn environment() -> String {
                 variables
                     .entry(env.to_string_lossy().into_owned())
                     .or_insert(format!("`--{long}`{owner}"));
+>>>>>>> main
             }
         }
     }
-    // What only `run` has.
-    for (name, long) in select_only(&root) {
-        variables.insert(name, format!("`--{long}` of `run`"));
-    }
     let mut text = String::from("| variable | same as |\n|---|---|\n");
-    for (name, meaning) in variables {
-        let _ = writeln!(text, "| `{name}` | {meaning} |");
+    for (name, (option, commands)) in variables {
+        let of = if commands.is_empty() {
+            String::new()
+        } else {
+            format!(" of {}", commands.join(", "))
+        };
+        let _ = writeln!(text, "| `{name}` | {option}{of} |");
     }
     text
 }
 
+<<<<<<< HEAD
+=======
 /// Variables that stand with `run` alone.
 fn select_only(root: &clap::Command) -> Vec<(String, String)> {
     let named = |name: &str| {
@@ -219,6 +259,7 @@ fn select_only(root: &clap::Command) -> Vec<(String, String)> {
         .collect()
 }
 
+>>>>>>> main
 fn reasons() -> String {
     let mut text = String::new();
     let pages = explain::pages();
@@ -318,6 +359,16 @@ fn keys(object: &Value, root: &Value, above: &str, leave_out: &[&str], text: &mu
             .find_map(|schema| schema["description"].as_str())
             .unwrap_or_default()
             .replace('\n', " ");
+<<<<<<< HEAD
+        if key == "prefer"
+            && value["$ref"].is_string()
+            && value["$ref"] == object["properties"]["expect"]["$ref"]
+        {
+            let _ = writeln!(text, "| `{path}` | keys as `expect` | {description} |");
+            continue;
+        }
+=======
+>>>>>>> main
         let must = if required.contains(&key.as_str()) {
             " **Required.**"
         } else {
