@@ -90,15 +90,12 @@ fn commands() -> String {
     for arg in root.get_arguments().filter(global) {
         text.push_str(&option(arg));
     }
-<<<<<<< HEAD
     let of_run: Vec<String> = root
         .find_subcommand("run")
         .into_iter()
         .flat_map(own_arguments)
         .map(option)
         .collect();
-=======
->>>>>>> main
     for command in root
         .get_subcommands()
         .filter(|command| command.get_name() != "help")
@@ -112,7 +109,6 @@ fn commands() -> String {
             "\n## `postrider {}`\n\n{about}.\n\n",
             command.get_name()
         );
-<<<<<<< HEAD
         let mut as_run = Vec::new();
         for arg in own_arguments(command) {
             let is_shared = command.get_name() != "run" && of_run.contains(&option(arg));
@@ -123,13 +119,6 @@ fn commands() -> String {
         }
         if !as_run.is_empty() {
             let _ = writeln!(text, "- {}: as `postrider run`", as_run.join(", "));
-=======
-        let own = |arg: &&clap::Arg| {
-            !arg.is_global_set() && !["help", "version"].contains(&arg.get_id().as_str())
-        };
-        for arg in command.get_arguments().filter(own) {
-            text.push_str(&option(arg));
->>>>>>> main
         }
     }
     text
@@ -205,23 +194,12 @@ fn environment() -> String {
     let mut variables: BTreeMap<String, (String, Vec<String>)> = BTreeMap::new();
     for command in std::iter::once(&root).chain(root.get_subcommands()) {
         for arg in command.get_arguments() {
-<<<<<<< HEAD
             if let (Some(variable), Some(long)) = (arg.get_env(), arg.get_long()) {
                 let entry = variables.entry(variable.to_string_lossy().into_owned());
                 let (_, commands) = entry.or_insert_with(|| (format!("`--{long}`"), Vec::new()));
                 if !arg.is_global_set() {
                     commands.push(format!("`{}`", command.get_name()));
                 }
-=======
-            if let (Some(env), Some(long)) = (arg.get_env(), arg.get_long()) {
-                let owner = match arg.is_global_set() {
-                    true => String::new(),
-                    false => format!(" of `run`, `{}`", "demo` and `send"),
-                };
-                variables
-                    .entry(env.to_string_lossy().into_owned())
-                    .or_insert(format!("`--{long}`{owner}"));
->>>>>>> main
             }
         }
     }
@@ -237,29 +215,6 @@ fn environment() -> String {
     text
 }
 
-<<<<<<< HEAD
-=======
-/// Variables that stand with `run` alone.
-fn select_only(root: &clap::Command) -> Vec<(String, String)> {
-    let named = |name: &str| {
-        let command = root.find_subcommand(name);
-        let args = command.into_iter().flat_map(clap::Command::get_arguments);
-        args.filter_map(|arg| {
-            Some((
-                arg.get_env()?.to_string_lossy().into_owned(),
-                arg.get_long()?.to_owned(),
-            ))
-        })
-        .collect::<Vec<_>>()
-    };
-    let elsewhere: Vec<_> = ["demo", "send"].into_iter().flat_map(named).collect();
-    named("run")
-        .into_iter()
-        .filter(|one| !elsewhere.contains(one))
-        .collect()
-}
-
->>>>>>> main
 fn reasons() -> String {
     let mut text = String::new();
     let pages = explain::pages();
@@ -359,7 +314,6 @@ fn keys(object: &Value, root: &Value, above: &str, leave_out: &[&str], text: &mu
             .find_map(|schema| schema["description"].as_str())
             .unwrap_or_default()
             .replace('\n', " ");
-<<<<<<< HEAD
         if key == "prefer"
             && value["$ref"].is_string()
             && value["$ref"] == object["properties"]["expect"]["$ref"]
@@ -367,8 +321,6 @@ fn keys(object: &Value, root: &Value, above: &str, leave_out: &[&str], text: &mu
             let _ = writeln!(text, "| `{path}` | keys as `expect` | {description} |");
             continue;
         }
-=======
->>>>>>> main
         let must = if required.contains(&key.as_str()) {
             " **Required.**"
         } else {
