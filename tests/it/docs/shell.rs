@@ -40,16 +40,11 @@ fn shell_blocks_do_what_they_show() {
             Some(other) => panic!("{page}: there is no test `{other}`"),
             None => None,
         };
-<<<<<<< HEAD
         let laboratory = faults.map(|faults| Laboratory::start(directory.path(), faults));
-=======
-        let _laboratory = faults.map(|faults| Laboratory::start(directory.path(), faults));
->>>>>>> main
         let mut shell = Shell {
             directory: directory.path().to_owned(),
             status: 0,
         };
-<<<<<<< HEAD
         // The files that a page shows are about the reader's platform, which the laboratory stands for.
         let files = if laboratory.is_none() {
             files_of(&text)
@@ -57,9 +52,6 @@ fn shell_blocks_do_what_they_show() {
             Vec::new()
         };
         for (path, text) in files {
-=======
-        for (path, text) in files_of(&text) {
->>>>>>> main
             let path = directory.path().join(path);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
@@ -213,11 +205,7 @@ fn matches(expected: &str, printed: &str) -> bool {
         }
     }
     let clean = |text: &str| -> Vec<String> {
-<<<<<<< HEAD
         let spaced = |line: &str| timeless(line).join(" ");
-=======
-        let spaced = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
->>>>>>> main
         text.lines()
             .map(spaced)
             .filter(|line| !line.is_empty())
