@@ -274,7 +274,7 @@ impl Loader<'_> {
 
     fn scenario_text(&mut self, name: &Path, text: &str) -> (Option<String>, Option<Scenario>) {
         if let Err(problem) = source::check_size(name, text.len()) {
-            self.scope.problems.push(problem);
+            self.scope.problems.push(*problem);
             return (None, None);
         }
         let file = self.sources.add(name, text);
@@ -324,7 +324,7 @@ impl Loader<'_> {
             Ok(read) => read,
             Err(problem) => {
                 self.whole = false;
-                self.scope.problems.push(problem);
+                self.scope.problems.push(*problem);
                 return None;
             }
         };

@@ -60,9 +60,12 @@ pub struct Setup<I> {
 /// All watches of the program. Dropping it cuts them off; [`Self::shutdown`] ends them well.
 pub struct Watches(Arc<Inner>);
 
+/// Gives what is wanted of a mailbox, by its name.
+type InterestOf = dyn Fn(&str) -> channel::Receiver<Interest> + Send + Sync;
+
 struct Inner {
     shared: Arc<Shared>,
-    interest: Box<dyn Fn(&str) -> channel::Receiver<Interest> + Send + Sync>,
+    interest: Box<InterestOf>,
     accounts: BTreeMap<String, Arc<MailboxAccount>>,
     positions: Vec<Position>,
     seed: u64,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use postrider_wire::address::{HostName, Mailbox};
 
+use super::prepare::Limits;
 use super::settings::{
     Approach, AuthenticationResults, Deliver, Expect, MessageDefaults, Route, TlsPolicy,
     TrustSettings,
@@ -18,6 +19,8 @@ use crate::setting::{Period, Place, Problem, Spanned, Template};
 const DIALOGUE: Duration = Duration::from_secs(60);
 /// EHLO, STARTTLS, EHLO, MAIL, RCPT, DATA, QUIT.
 const COMMANDS: u32 = 7;
+/// Looking up the route, leaving the dialogue, and the last look into the mailbox.
+const AROUND: Duration = Duration::from_secs(30);
 /// Addresses of a route that are tried in vain before one answers.
 const HOSTS: u32 = 8;
 
@@ -69,16 +72,10 @@ pub(super) fn patience(deliver: &Deliver) -> Duration {
 
 /// How long a check may take by the time-outs of its dialogue and the wait for the arrival.
 pub(super) fn longest(deliver: &Deliver, message: &MessageDefaults) -> Duration {
-    let timeouts = deliver.timeouts.unwrap_or_default();
-    let limit = |written: Option<Period>, usual: u64| {
-        written.map_or(Duration::from_secs(usual), |period| period.0)
-    };
-    let greeting = limit(timeouts.connect, 10) + limit(timeouts.banner, 30);
-    let dialogue = greeting
-        + limit(timeouts.command, 30) * COMMANDS
-        + limit(timeouts.handshake, 15)
-        + limit(timeouts.data, 180)
-        + limit(timeouts.final_reply, 600);
+    let limits = Limits::new(deliver);
+    let greeting = limits.connect + limits.banner;
+    let dialogue =
+        greeting + limits.command * COMMANDS + limits.handshake + limits.data + limits.final_reply;
     let routed = deliver.route.is_some()
         || (deliver.to_address.is_none() && message.route.is_some())
         || deliver.approach == Some(Approach::PrimaryFirst);
@@ -87,7 +84,7 @@ pub(super) fn longest(deliver: &Deliver, message: &MessageDefaults) -> Duration 
     } else {
         Duration::ZERO
     };
-    others + dialogue + arrival(deliver)
+    others + dialogue + arrival(deliver) + AROUND
 }
 
 fn arrival(deliver: &Deliver) -> Duration {

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use postrider_wire::message::tag::EntryId;
 use tempfile::NamedTempFile;
@@ -252,7 +252,8 @@ async fn a_failure_has_its_reason_and_keeps_its_transcript() {
 
 #[test]
 fn mistakes_in_the_settings_are_found() {
-    let cases: [(fn(&mut Imap), &str); 8] = [
+    type Change = fn(&mut Imap);
+    let cases: [(Change, &str); 8] = [
         (|_| {}, ""),
         (
             |imap| imap.r#in.value = "alcie".to_owned(),
@@ -281,7 +282,7 @@ fn mistakes_in_the_settings_are_found() {
                     ..Expect::default()
                 });
             },
-            "contradiction",
+            "conflicting-keys",
         ),
         (
             |imap| {
@@ -297,6 +298,7 @@ fn mistakes_in_the_settings_are_found() {
         let mut imap = settings();
         change(&mut imap);
         let mailboxes = BTreeMap::from([("alice".to_owned(), Place::default())]);
+        let readable = BTreeSet::from(["alice".to_owned()]);
         let used = std::cell::RefCell::default();
         let names = Names {
             senders: &BTreeMap::new(),
@@ -304,7 +306,7 @@ fn mistakes_in_the_settings_are_found() {
             message: &MessageDefaults::default(),
             for_each: false,
             places: Places(&|_| None),
-            readable_mailboxes: &std::collections::BTreeSet::from(["alice".to_owned()]),
+            readable_mailboxes: &readable,
             used_mailboxes: &used,
         };
         let mut problems = Vec::new();
