@@ -188,6 +188,25 @@ mod tests {
     }
 
     #[test]
+    fn ascii_pages_have_no_escapes() {
+        let plain = crate::report::style::Style {
+            ascii: true,
+            ..crate::report::style::Style::PLAIN
+        };
+        let all: String = explain::pages()
+            .iter()
+            .map(|page| single(page, 80))
+            .chain([list(80)])
+            .collect();
+        let text = plain.text(&all);
+        assert!(
+            text.is_ascii() && !text.contains("\\u{"),
+            "{:?}",
+            text.find("\\u{").map(|at| &text[at - 40..at + 10])
+        );
+    }
+
+    #[test]
     fn an_unknown_code_is_told_with_the_nearest() {
         assert_eq!(
             unknown("smtp-5x"),

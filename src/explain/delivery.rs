@@ -73,7 +73,7 @@ pub(super) const AUTH_RESULTS: Text = Text {
     ],
     advice: &[
         "The recorded fields are in `postrider show RUN/CHECK`; the first one for each method counts.",
-        "Senders publish `v=spf1 ip4:VANTAGE -all` and the key at `SELECTOR._domainkey.DOMAIN`; see how-to `laboratory` for a sender of your own.",
+        "Senders publish `v=spf1 ip4:VANTAGE -all` and the key at `SELECTOR._domainkey.DOMAIN`.",
     ],
 };
 

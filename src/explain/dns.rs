@@ -45,7 +45,7 @@ pub(super) const MISMATCH: Text = Text {
     causes: &[
         "Somebody changed the zone and not the scenario, or the other way round.",
         "Not every authoritative server has the new zone yet: compare the serial numbers in their SOA records.",
-        "A null MX (`0 .`) says that the domain takes no mail; an MX must be a host name with an A or AAAA record, not a CNAME (RFC 5321 §5.1).",
+        "A null MX (`0 .`) says that the domain takes no mail; an MX must be a host name with an A or AAAA record, not a CNAME (RFC 5321, section 5.1).",
     ],
     advice: &[
         "The line names what is missing and what is too much. Correct whichever of the two is wrong.",

@@ -94,7 +94,7 @@ pub(super) const CANCELLED: Text = Text {
     meaning: "Somebody ended the run (Ctrl-C, SIGTERM) before this check was done.",
     causes: &["A person, or a service manager or CI job whose own time limit was over."],
     advice: &[
-        "Mails that were sent are still in the ledger, and the next run on this store goes on watching for them.",
+        "Mails that were sent are still in the ledger; the next run that looks into the same mailbox books them.",
     ],
 };
 

@@ -23,6 +23,7 @@ fn generated_parts_are_what_the_program_says() {
         ("kinds", kinds),
         ("main-file", main_file),
         ("reasons", reasons),
+        ("result", result),
         ("scenario", scenario),
     ]);
     let mut met = Vec::new();
@@ -276,6 +277,14 @@ fn scenario() -> String {
     text
 }
 
+fn result() -> String {
+    let root = schema::result();
+    let mut text = String::from(HEAD);
+    keys(&root, &root, "", &[], &mut text);
+    // Everything is required but for what may be absent; the other way round is shorter to read.
+    text.replace(" **Required.**", "")
+}
+
 fn kinds() -> String {
     let root = schema::scenario();
     let mut text = String::new();
@@ -341,14 +350,17 @@ fn keys(object: &Value, root: &Value, above: &str, leave_out: &[&str], text: &mu
     }
 }
 
-/// What stands behind a reference.
+/// What stands behind a reference, also one that may be absent.
 fn target<'s>(value: &'s Value, root: &'s Value) -> &'s Value {
     match value["$ref"]
         .as_str()
         .and_then(|name| name.strip_prefix("#/$defs/"))
     {
         Some(name) => &root["$defs"][name],
-        None => value,
+        None => match value["anyOf"].as_array() {
+            Some(choices) => target(&choices[0], root),
+            None => value,
+        },
     }
 }
 
@@ -371,7 +383,7 @@ fn takes(value: &Value, inner: &Value) -> String {
     let name = value["$ref"]
         .as_str()
         .and_then(|name| name.strip_prefix("#/$defs/"));
-    match (name, inner["type"].as_str()) {
+    match (name, inner["type"].as_str().or(inner["type"][0].as_str())) {
         (Some("Duration"), _) => "duration".to_owned(),
         (Some("Size"), _) => "size".to_owned(),
         (Some("Reply"), _) => "code or class".to_owned(),
@@ -386,6 +398,7 @@ fn takes(value: &Value, inner: &Value) -> String {
         (_, Some("array")) => "list".to_owned(),
         (_, Some("string")) => "text".to_owned(),
         (_, Some("integer")) => "whole number".to_owned(),
+        (_, Some("number")) => "number".to_owned(),
         (_, Some("boolean")) => "`true`, `false`".to_owned(),
         (_, other) => other.unwrap_or("").to_owned(),
     }
