@@ -21,19 +21,28 @@ fn exit_codes_tell_right_from_wrong() {
         (fixture("unused-mailbox"), vec!["--deny-warnings"], 2),
         (fixture("no-such-directory"), vec![], 2),
         ("scenarios/postrider.yaml".to_owned(), vec!["--secrets"], 2),
-        ("scenarios/postrider.yaml".to_owned(), vec!["--format", "xml"], 2),
+        (
+            "scenarios/postrider.yaml".to_owned(),
+            vec!["--format", "xml"],
+            2,
+        ),
     ] {
         let mut arguments = vec!["-c", &main];
         arguments.extend(&more);
         let output = validate(&arguments);
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {output:?}");
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{arguments:?}: {output:?}"
+        );
     }
 }
 
 #[test]
 fn mistakes_are_the_result_and_go_to_standard_output() {
     let main = "tests/fixtures/config/five-mistakes/postrider.yaml";
-    let golden = std::fs::read_to_string("tests/fixtures/config/five-mistakes/expected.txt").unwrap();
+    let golden =
+        std::fs::read_to_string("tests/fixtures/config/five-mistakes/expected.txt").unwrap();
     let full = validate(&["-c", main]);
     assert_eq!(String::from_utf8(full.stdout).unwrap(), golden);
     assert_eq!(String::from_utf8(full.stderr).unwrap(), "");
@@ -52,5 +61,8 @@ fn a_scenario_is_checked_beside_the_main_file() {
         "concise",
     ]);
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.ends_with("3 errors in 6 files · nothing was contacted\n"), "{text}");
+    assert!(
+        text.ends_with("3 errors in 6 files · nothing was contacted\n"),
+        "{text}"
+    );
 }
