@@ -15,7 +15,7 @@ mod secrets;
 mod source;
 mod yaml;
 
-pub use codes::{CODES, explain};
+pub use codes::CODES;
 pub use load::{Extra, Request, load, load_with};
 pub use loaded::Loaded;
 pub use render::Format;
