@@ -83,7 +83,10 @@ fn examples_from_parts(root: &mut Value) {
             parts.collect()
         };
         if !example.is_empty() && example.len() >= required.len() {
-            schema.insert("examples".to_owned(), Value::from(vec![Value::Object(example)]));
+            schema.insert(
+                "examples".to_owned(),
+                Value::from(vec![Value::Object(example)]),
+            );
         }
     }
 }

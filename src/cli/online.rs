@@ -28,8 +28,14 @@ struct Subject {
 }
 
 /// Looks, and adds what is wrong to the mistakes. Gives the worst status.
-pub(super) async fn look(loaded: &mut Loaded, main: &Path, output: &Output) -> Result<Status, Problem> {
-    let Some(plan) = &loaded.plan else { return Ok(Status::Pass) };
+pub(super) async fn look(
+    loaded: &mut Loaded,
+    main: &Path,
+    output: &Output,
+) -> Result<Status, Problem> {
+    let Some(plan) = &loaded.plan else {
+        return Ok(Status::Pass);
+    };
     let subjects = subjects(plan, loaded);
     if subjects.is_empty() {
         return Ok(Status::Pass);
@@ -38,13 +44,19 @@ pub(super) async fn look(loaded: &mut Loaded, main: &Path, output: &Output) -> R
         let _ = write!(steps, "  - id: {}\n{}", subject.step, subject.yaml);
         steps
     });
-    let text = format!("version: 1\nname: {SCENARIO}\ntimeout: 2m\nsteps_run: together\nsteps:\n{steps}");
+    let text =
+        format!("version: 1\nname: {SCENARIO}\ntimeout: 2m\nsteps_run: together\nsteps:\n{steps}");
     let extended = config::load_with(main, &[Extra::Text(text)]);
     let plan = super::session::accept(extended, output)?;
-    let directory = tempfile::Builder::new().prefix("postrider-validate-").tempdir()?;
+    let directory = tempfile::Builder::new()
+        .prefix("postrider-validate-")
+        .tempdir()?;
     let session = Session::open(plan, directory.path()).await?;
     let interrupt = Interrupt::listen(*output)?;
-    let selection = Selection { scenarios: vec![SCENARIO.to_owned()], ..Selection::default() };
+    let selection = Selection {
+        scenarios: vec![SCENARIO.to_owned()],
+        ..Selection::default()
+    };
     let result = run::once(&session, &selection, &How::quiet(), &interrupt, output).await;
     session.close().await?;
     let mut worst = Status::Pass;
@@ -60,32 +72,57 @@ pub(super) async fn look(loaded: &mut Loaded, main: &Path, output: &Output) -> R
 }
 
 fn mistakes(check: &CheckResult, at: Place) -> Vec<Mistake> {
-    let target = check.target.as_ref().map(|target| format!("{} [{}]: ", target.mx, target.address)).unwrap_or_default();
+    let target = check
+        .target
+        .as_ref()
+        .map(|target| format!("{} [{}]: ", target.mx, target.address))
+        .unwrap_or_default();
     let mut found = Vec::new();
     for finding in &check.findings {
-        let Some(reason) = postrider_probes::reason::Reason::from_code(&finding.reason) else { continue };
+        let Some(reason) = postrider_probes::reason::Reason::from_code(&finding.reason) else {
+            continue;
+        };
         let severity = match finding.status {
             StatusWord::Fail | StatusWord::Error => Severity::Error,
             StatusWord::Pass | StatusWord::Degraded | StatusWord::Skip => Severity::Warning,
         };
-        let mistake = Mistake { severity, ..Mistake::error(reason.code(), at, format!("{target}{}", finding.message)) };
-        found.push(mistake.note(format!("found online; see `postrider explain {}`", reason.code())));
+        let mistake = Mistake {
+            severity,
+            ..Mistake::error(reason.code(), at, format!("{target}{}", finding.message))
+        };
+        found.push(mistake.note(format!(
+            "found online; see `postrider explain {}`",
+            reason.code()
+        )));
     }
     found
 }
 
 fn subjects(plan: &Plan, loaded: &Loaded) -> Vec<Subject> {
     let mut subjects = Vec::new();
-    for mailbox in plan.mailboxes.values().filter(|mailbox| mailbox.imap.is_some()) {
-        let at = mailbox.password.as_ref().map(|secret| loaded.place_of(secret)).unwrap_or_default();
+    for mailbox in plan
+        .mailboxes
+        .values()
+        .filter(|mailbox| mailbox.imap.is_some())
+    {
+        let at = mailbox
+            .password
+            .as_ref()
+            .map(|secret| loaded.place_of(secret))
+            .unwrap_or_default();
         subjects.push(Subject {
             step: format!("mailbox-{}", subjects.len() + 1),
             at,
-            yaml: format!("    imap: {{ in: {}, read: nothing }}\n", quoted(&mailbox.name)),
+            yaml: format!(
+                "    imap: {{ in: {}, read: nothing }}\n",
+                quoted(&mailbox.name)
+            ),
         });
     }
     // A session needs a name for EHLO, and a transaction that never begins needs both its ends.
-    if let (Some(sender), Some(mailbox)) = (plan.senders.keys().next(), plan.mailboxes.keys().next()) {
+    if let (Some(sender), Some(mailbox)) =
+        (plan.senders.keys().next(), plan.mailboxes.keys().next())
+    {
         for (domain, at) in domains(plan) {
             subjects.push(Subject {
                 step: format!("mx-{}", subjects.len() + 1),
@@ -107,7 +144,10 @@ fn subjects(plan: &Plan, loaded: &Loaded) -> Vec<Subject> {
 fn domains(plan: &Plan) -> Vec<(String, Place)> {
     let mut domains: Vec<(String, Place)> = Vec::new();
     let mut add = |template: &Spanned<Template>| {
-        if let Some(domain) = template.literal().filter(|domain| !domains.iter().any(|(known, _)| known == domain)) {
+        if let Some(domain) = template
+            .literal()
+            .filter(|domain| !domains.iter().any(|(known, _)| known == domain))
+        {
             domains.push((domain, template.at));
         }
     };

@@ -14,7 +14,11 @@ pub(super) fn of_run(plan: &Plan, run: &str) -> Variables {
 
 /// Adds the item of `for_each`.
 pub(super) fn add_item(variables: &mut Variables, target: &Target, port: u16) {
-    let family = if target.address.is_ipv4() { "ipv4" } else { "ipv6" };
+    let family = if target.address.is_ipv4() {
+        "ipv4"
+    } else {
+        "ipv6"
+    };
     let items = [
         ("mx", target.mx.clone()),
         ("host", target.mx.clone()),
@@ -25,5 +29,9 @@ pub(super) fn add_item(variables: &mut Variables, target: &Target, port: u16) {
         ("role", target.role.name().to_owned()),
         ("port", port.to_string()),
     ];
-    variables.extend(items.into_iter().map(|(key, value)| (format!("item.{key}"), value)));
+    variables.extend(
+        items
+            .into_iter()
+            .map(|(key, value)| (format!("item.{key}"), value)),
+    );
 }

@@ -11,7 +11,10 @@ pub(crate) fn yaml_files() -> Vec<PathBuf> {
         .iter()
         .flat_map(|directory| std::fs::read_dir(directory).unwrap())
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "yaml")
+        })
         .collect();
     files.sort();
     files
@@ -33,7 +36,11 @@ fn shipped_files_are_right() {
         loaded_files.extend(loaded.sources.iter().map(|file| file.path.clone()));
     }
     loaded_files.sort();
-    assert_eq!(loaded_files, yaml_files(), "each shipped file is loaded by a main file");
+    assert_eq!(
+        loaded_files,
+        yaml_files(),
+        "each shipped file is loaded by a main file"
+    );
 }
 
 #[test]

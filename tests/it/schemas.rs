@@ -58,7 +58,10 @@ fn no_key_and_no_keyword_is_a_truth_value() {
         });
         assert!(words.len() > 20, "{file}: {words:?}");
         for word in words {
-            assert!(!WORDS.contains(&word.to_lowercase().as_str()), "{file}: {word}");
+            assert!(
+                !WORDS.contains(&word.to_lowercase().as_str()),
+                "{file}: {word}"
+            );
         }
     }
 }
@@ -106,7 +109,9 @@ fn schema_and_program_agree() {
         let Some(value) = config::as_json(&text) else {
             return true;
         };
-        let is_main = file.file_name().is_some_and(|name| name == "postrider.yaml");
+        let is_main = file
+            .file_name()
+            .is_some_and(|name| name == "postrider.yaml");
         !validators[usize::from(is_main)].is_valid(&value)
     };
     let mut seen = 0;

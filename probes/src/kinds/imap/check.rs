@@ -60,8 +60,12 @@ fn limits(
         {
             let title = format!("`warn_after: {warn}` never comes before `within: {within}`");
             problems.push(
-                Problem::error("warn-after-within", place(&format!("{part}.warn_after")), title)
-                    .help("make `warn_after` the shorter one"),
+                Problem::error(
+                    "warn-after-within",
+                    place(&format!("{part}.warn_after")),
+                    title,
+                )
+                .help("make `warn_after` the shorter one"),
             );
         }
     }
