@@ -197,12 +197,12 @@ fn facts(check: &CheckResult, style: Style, text: &mut String) {
     let Some(evidence) = &check.evidence else {
         return;
     };
+    if evidence.tls.is_some() || evidence.smtp.is_some() || !evidence.answers.is_empty() {
+        text.push('\n');
+    }
     let mut fact = |name: &str, value: &str| {
         let _ = writeln!(text, "  {name:<12} {}", style.text(value));
     };
-    if evidence.tls.is_some() || evidence.smtp.is_some() || !evidence.answers.is_empty() {
-        fact("", "");
-    }
     if let Some(tls) = &evidence.tls {
         fact(
             "certificate",

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use postrider_probes::context::{Context, Surroundings};
 use postrider_probes::outcome::{Finding, Outcome, Status};
+use postrider_probes::phase::Phase;
 use postrider_probes::reason::Reason;
 use postrider_wire::message::tag::EntryId;
 use tokio::time::Instant;
@@ -132,6 +133,9 @@ impl Check {
             &self.run,
             &label,
         );
+        if let (Some(lookup), Some(_)) = (self.planned.lookup, target) {
+            cx.spent(Phase::Dns, lookup);
+        }
         let own = step
             .timeout
             .unwrap_or_else(|| step.probe.longest(&self.scenario.message));
