@@ -1,10 +1,5 @@
 //! The mailbox watches against the embedded platform: real sockets, real TLS, real time. What needs no socket is
 //! tested beside the code, in virtual time.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test may fail in its helpers, too"
-)]
 
 use std::collections::BTreeMap;
 use std::io::Write as _;

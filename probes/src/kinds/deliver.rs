@@ -2,6 +2,7 @@
 
 mod arrival;
 mod check;
+mod duration;
 mod judge;
 mod prepare;
 mod preview;
@@ -36,11 +37,11 @@ impl Kind for Deliver {
     }
 
     fn longest(&self, message: &MessageDefaults) -> Duration {
-        check::longest(self, message)
+        duration::longest(self, message)
     }
 
     fn patience(&self, _: &MessageDefaults) -> Duration {
-        check::patience(self)
+        duration::patience(self)
     }
 
     fn watches(&self, message: &MessageDefaults) -> Option<(String, String)> {

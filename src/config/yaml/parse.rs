@@ -395,6 +395,16 @@ mod tests {
     }
 
     #[test]
+    fn files_from_other_systems_are_read_alike() {
+        let tree = tree("\u{feff}a: b\r\nc: d\r\n");
+        assert_eq!(place(tree.get("c").unwrap()), (2, 4, 1));
+        let Value::Scalar(scalar) = &tree.get("a").unwrap().value else {
+            panic!("{tree:?}");
+        };
+        assert_eq!(scalar.text, "b");
+    }
+
+    #[test]
     fn an_alias_is_a_copy_with_ids_of_its_own() {
         let tree = tree("a: &x { k: [1, 2] }\nb: *x\nc: *x\n");
         let mut ids = Vec::new();

@@ -1,0 +1,151 @@
+//! The two usual ways of seeing a mail arrive, beside the program, in the same mailbox and for the same mails: asking
+//! once a second, and IDLE alone. They use the program's own IMAP session, so that only the way differs.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use postrider::clock::Clock;
+use postrider_probes::account::{ImapEndpoint, MailboxAccount, SecretSource, Security, Trust};
+use postrider_probes::dialogue::imap::{Access, IdleEnd, Session, Transcript};
+use postrider_probes::dialogue::open_imap;
+use postrider_probes::net::SystemNet;
+use postrider_testkit::live::{ALICE, IMAP_NAME};
+use postrider_wire::message::header::{fields, first};
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::lab::{Lab, since_1970};
+
+const COMMAND: Duration = Duration::from_secs(10);
+const IDLE_AT_MOST: Duration = Duration::from_secs(240);
+const PAGE: usize = 200;
+
+/// When each mail was seen, by the wall clock, by what stands before the `@` of its Message-ID.
+pub(crate) type Sightings = BTreeMap<String, Duration>;
+
+/// Both of them, at work.
+pub(crate) struct Onlookers {
+    stop: watch::Sender<bool>,
+    polling: JoinHandle<anyhow::Result<Sightings>>,
+    idling: JoinHandle<anyhow::Result<Sightings>>,
+    runtime: Runtime,
+}
+
+/// One of them.
+struct Onlooker {
+    session: Session,
+    next_uid: u32,
+    seen: Sightings,
+}
+
+impl Onlookers {
+    /// Begins to look; mail that comes after this is seen.
+    pub(crate) fn start(lab: &Lab) -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()?;
+        let (polling, idling) = runtime.block_on(async {
+            anyhow::Ok((Onlooker::open(lab).await?, Onlooker::open(lab).await?))
+        })?;
+        let stop = watch::Sender::new(false);
+        Ok(Self {
+            polling: runtime.spawn(polling.poll_each_second(stop.subscribe())),
+            idling: runtime.spawn(idling.idle_alone(stop.subscribe())),
+            stop,
+            runtime,
+        })
+    }
+
+    /// What they have seen: the one that polls, the one that idles.
+    pub(crate) fn finish(self) -> anyhow::Result<(Sightings, Sightings)> {
+        self.stop.send_replace(true);
+        self.runtime
+            .block_on(async { Ok((self.polling.await??, self.idling.await??)) })
+    }
+}
+
+impl Onlooker {
+    async fn open(lab: &Lab) -> anyhow::Result<Self> {
+        let platform = &lab.platform;
+        let account = MailboxAccount {
+            name: "alice".to_owned(),
+            address: ALICE.parse().map_err(|error| anyhow!("{error}"))?,
+            imap: Some(ImapEndpoint {
+                server: IMAP_NAME.to_owned(),
+                port: platform.imaps().port(),
+                security: Security::Implicit,
+                trust: Trust {
+                    ca_file: Some(platform.ca_file().into()),
+                    ..Trust::default()
+                },
+            }),
+            username: ALICE.to_owned(),
+            password: Some(SecretSource::File(platform.password_file())),
+        };
+        let net = SystemNet::new(Some(platform.dns()), None);
+        let transcript = Transcript::new();
+        let mut session = open_imap::open(&net, &account, COMMAND, &transcript, &())
+            .await
+            .map_err(|failure| anyhow!("{}", failure.line()))?;
+        let selected = session.select("INBOX", Access::ReadOnly).await?;
+        let next_uid = selected.uid_next.ok_or_else(|| anyhow!("no UIDNEXT"))?;
+        Ok(Self {
+            session,
+            next_uid,
+            seen: Sightings::new(),
+        })
+    }
+
+    async fn poll_each_second(
+        mut self,
+        mut stop: watch::Receiver<bool>,
+    ) -> anyhow::Result<Sightings> {
+        let mut ticks = interval(Duration::from_secs(1));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                _ = stop.wait_for(|stop| *stop) => return Ok(self.seen),
+            }
+            let changes = self.session.noop().await?;
+            if changes.exists.is_some() {
+                self.note(changes.at).await?;
+            }
+        }
+    }
+
+    async fn idle_alone(mut self, mut stop: watch::Receiver<bool>) -> anyhow::Result<Sightings> {
+        loop {
+            let enough = async {
+                // A sender that is gone is an end as well.
+                let _ = stop.wait_for(|stop| *stop).await;
+            };
+            match self.session.idle(IDLE_AT_MOST, enough).await? {
+                IdleEnd::Changed(changes) => self.note(changes.at).await?,
+                IdleEnd::TimedOut => {}
+                IdleEnd::Stopped => return Ok(self.seen),
+                IdleEnd::Refused { text } => anyhow::bail!("IDLE was refused: {text}"),
+            }
+        }
+    }
+
+    /// Books what is new as seen at that moment.
+    async fn note(&mut self, at: Instant) -> anyhow::Result<()> {
+        let at = since_1970(Clock::system().at(at));
+        for message in self.session.headers_from(self.next_uid, PAGE).await? {
+            self.next_uid = message.uid + 1;
+            let fields = fields(&message.header);
+            let id = first(&fields, "Message-ID")
+                .and_then(|id| id.strip_prefix('<')?.split_once('@'))
+                .map(|(id, _)| id.to_owned());
+            if let Some(id) = id {
+                self.seen.entry(id).or_insert(at);
+            }
+        }
+        Ok(())
+    }
+}
