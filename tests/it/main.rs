@@ -3,3 +3,4 @@
 mod config_errors;
 mod config_shipped;
 mod schemas;
+mod live;
