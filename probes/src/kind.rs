@@ -174,7 +174,7 @@ macro_rules! probe_kinds {
     ($($(#[doc = $doc:literal])* $module:ident :: $type:ident,)*) => {
         /// One step's verb.
         #[derive(Debug, Clone)]
-        pub enum Probe { $($(#[doc = $doc])* $type($module::$type),)* }
+        pub enum Probe { $($(#[doc = $doc])* $type(Box<$module::$type>),)* }
 
         impl Probe {
             /// Every verb and its one-line description, sorted by name.
@@ -248,7 +248,7 @@ macro_rules! probe_kinds {
             /// The reader's own, with its place.
             pub fn read<'de, D: serde::Deserializer<'de>>(verb: &str, value: D) -> Option<Result<Self, D::Error>> {
                 $(if verb == <$module::$type as Kind>::NAME {
-                    return Some(serde::Deserialize::deserialize(value).map(Self::$type));
+                    return Some(serde::Deserialize::deserialize(value).map(|kind| Self::$type(Box::new(kind))));
                 })*
                 None
             }

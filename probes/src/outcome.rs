@@ -107,7 +107,8 @@ impl Outcome {
     /// Adds a finding and keeps the worst first; equal ones stay in order.
     pub fn add(&mut self, finding: Finding) {
         self.findings.push(finding);
-        self.findings.sort_by(|a, b| b.status.cmp(&a.status));
+        self.findings
+            .sort_by_key(|finding| std::cmp::Reverse(finding.status));
     }
 
     /// The worst finding's status, or `pass`.

@@ -13,7 +13,7 @@ mod secrets;
 mod source;
 mod yaml;
 
-pub use codes::{CODES, explain};
+pub use codes::CODES;
 pub use load::{Extra, Loaded, Request, load, load_with};
 pub use render::Format;
 pub use source::{LARGEST_FILE, SourceFile, Sources};

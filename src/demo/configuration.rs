@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::platform::Platform;
 use super::platform::topology::{Address, Role};
+use crate::schema;
 
 /// The scenario.
 const SCENARIO: &str = include_str!("mx-delivery.yaml");
@@ -20,6 +21,12 @@ pub fn write(platform: &Platform, dkim_key_pem: &str, directory: &Path) -> io::R
     private(&directory.join("alice_password"), platform.password())?;
     private(&directory.join("dkim_outside.pem"), dkim_key_pem)?;
     std::fs::write(directory.join("ca.pem"), platform.ca_pem())?;
+    for (name, schema) in [
+        ("config.v1.json", schema::config()),
+        ("scenario.v1.json", schema::scenario()),
+    ] {
+        std::fs::write(directory.join(name), schema::text(&schema))?;
+    }
     std::fs::write(directory.join("scenarios/mx-delivery.yaml"), SCENARIO)?;
     let main = directory.join("postrider.yaml");
     std::fs::write(&main, main_file(platform))?;
@@ -49,7 +56,7 @@ fn main_file(platform: &Platform) -> String {
     }
     format!(
         "\
-# yaml-language-server: $schema=https://json-schema.org/draft/2020-12/schema
+# yaml-language-server: $schema=./config.v1.json
 version: 1
 vantage: demo
 include:

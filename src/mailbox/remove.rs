@@ -129,6 +129,7 @@ impl Removal {
             return Ok(());
         }
         reader
+            .shared()
             .tell(News::Removed {
                 mailbox: reader.mailbox().to_owned(),
                 messages,

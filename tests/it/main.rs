@@ -1,6 +1,11 @@
 //! Everything that is tested through the public interface.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod architecture;
 mod config_errors;
 mod config_shipped;
+mod docs;
+mod mailbox_watch;
+mod net;
 mod schemas;
 mod live;

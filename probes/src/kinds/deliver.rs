@@ -76,8 +76,11 @@ impl Kind for Deliver {
         prepared.plan(cx).await?;
         let mut transaction = None;
         for host in &hosts {
-            let tried = Transaction::hold(cx, &prepared, host).await;
+            let mut tried = Transaction::hold(cx, &prepared, host).await;
             let settled = tried.end.is_settled();
+            if !settled {
+                tried.leave().await;
+            }
             transaction = Some(tried);
             // A sender goes on to the next address as long as nobody has taken or refused the mail for good.
             if settled {
@@ -85,7 +88,7 @@ impl Kind for Deliver {
             }
         }
         // `hosts` is never empty: an empty route is a failure of its own.
-        let Some(transaction) = transaction else {
+        let Some(mut transaction) = transaction else {
             return Ok(());
         };
         let replied = transaction.ended;
@@ -95,6 +98,7 @@ impl Kind for Deliver {
                 .record(draft.id, transaction.end.attempt(), replied)
                 .await?;
         }
+        transaction.leave().await;
         let facts = judge::Facts::new(cx, &prepared, &transaction);
         judge::transaction(self, cx, &facts);
         self.follow(cx, &prepared, &transaction.end, replied).await;

@@ -69,12 +69,12 @@ impl<'a> Prepared<'a> {
         let sender = by_name(
             "sender",
             settings.from.as_ref().or(cx.message.from.as_ref()),
-            &cx.around.senders,
+            cx.around.senders,
         )?;
         let account = by_name(
             "mailbox",
             settings.to.as_ref().or(cx.message.to.as_ref()),
-            &cx.around.mailboxes,
+            cx.around.mailboxes,
         )?;
         let envelope_to = match &settings.envelope_to {
             Some(template) => parse("envelope_to", &cx.fill(template)?)?,
