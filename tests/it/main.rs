@@ -1,11 +1,15 @@
 //! Everything that is tested through the public interface.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
 
 mod architecture;
 mod config_errors;
 mod config_shipped;
 mod docs;
+mod live;
 mod mailbox_watch;
 mod net;
 mod schemas;
-mod live;

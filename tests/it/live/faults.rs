@@ -214,10 +214,7 @@ fn held_mail_is_missed_at_one_node_and_booked_when_it_comes() -> io::Result<()> 
     let ended = lab.postrider(&["run", "--address", "127.0.21.1"])?;
     assert_eq!(ended.code(), Some(0), "{ended:?}");
     for entry in &overdue {
-        let words = format!(
-            "corrected: mail {} was overdue, is delivered: it was found after all",
-            entry.id
-        );
+        let words = format!("corrected: mail {} was overdue, is delivered", entry.id);
         assert_eq!(ended.stderr.matches(&words).count(), 1, "{ended:?}");
     }
     assert_eq!(lab.states(), ["delivered"; 5]);
@@ -269,10 +266,7 @@ steps:
 fn bad_certificate_is_blamed_on_the_node_that_shows_it() -> io::Result<()> {
     let mut lab = Lab::start()?;
     let verified = EVERY_ADDRESS
-        .replace(
-            "deliver:\n",
-            "deliver:\n      tls: required-and-verified\n",
-        )
+        .replace("deliver:\n", "deliver:\n      tls: required-and-verified\n")
         .replace(
             "        certificate: { matches: mx-name, valid_for: 14d }\n",
             "",
@@ -282,16 +276,10 @@ fn bad_certificate_is_blamed_on_the_node_that_shows_it() -> io::Result<()> {
     for (certificate, words) in [
         (
             Certificate::WrongName,
-            "the certificate is for other.outside.test, not for mx",
+            " is for other.outside.test, not for mx",
         ),
-        (
-            Certificate::Expired,
-            "the certificate expired on 2021-01-01",
-        ),
-        (
-            Certificate::SelfSigned,
-            "the certificate is signed by itself",
-        ),
+        (Certificate::Expired, " expired on 2021-01-01"),
+        (Certificate::SelfSigned, "the certificate is self-signed"),
     ] {
         lab.platform
             .present_certificate(Node::Filter1, certificate)?;
@@ -382,7 +370,11 @@ fn mail_in_the_junk_folder_is_not_delivered() -> io::Result<()> {
     let mut states = lab.states();
     states.sort();
     assert_eq!(states, ["delivered", "delivered", "junked", "junked"]);
-    assert_eq!(lab.mailbox(ALICE)?, [], "own mail is removed from there, too");
+    assert_eq!(
+        lab.mailbox(ALICE)?,
+        [],
+        "own mail is removed from there, too"
+    );
     Ok(())
 }
 
@@ -403,12 +395,12 @@ steps:
 ",
     )?;
     let results = |dkim: &str| {
-        format!("Authentication-Results: mx.example.test; spf=pass smtp.mailfrom=outside.test; dkim={dkim} header.d=outside.test")
+        format!(
+            "Authentication-Results: mx.example.test; spf=pass smtp.mailfrom=outside.test; dkim={dkim} header.d=outside.test"
+        )
     };
-    lab.platform
-        .stamp_mail(Node::Filter1, &results("pass"))?;
-    lab.platform
-        .stamp_mail(Node::Filter2, &results("fail"))?;
+    lab.platform.stamp_mail(Node::Filter1, &results("pass"))?;
+    lab.platform.stamp_mail(Node::Filter2, &results("fail"))?;
     let result = lab.run(&[])?;
     assert_blamed(&result, &FILTER2, "auth-results");
     for address in FILTER2 {

@@ -36,14 +36,14 @@ steps:
       to_address: ${item.address}
       expect:
         certificate: { matches: mx-name, valid_for: 14d }
-        arrives: { within: 3s }
+        arrives: { within: 3s, watch_copies_for: 0s }
   - id: fallback
     for_each: { mx_of: example.test, preference: not-lowest, addresses: all }
     deliver:
       to_address: ${item.address}
       expect:
         certificate: { matches: mx-name, valid_for: 14d }
-        arrives: { within: 3s }
+        arrives: { within: 3s, watch_copies_for: 0s }
 ";
 
 /// A platform, a main file for it, and a place for what the program remembers.
@@ -252,6 +252,11 @@ impl Running {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         let pid = pid.ok_or_else(|| io::Error::other("no process"))?;
         Ok(kill_process(pid, signal)?)
+    }
+
+    /// What it has printed so far.
+    pub(super) fn printed(&self) -> String {
+        fs::read_to_string(&self.output).unwrap_or_default()
     }
 
     /// What it has told on standard error so far.

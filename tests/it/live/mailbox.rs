@@ -27,7 +27,10 @@ fn mailbox_is_afterwards_as_it_was_before() -> io::Result<()> {
     let junk = "alice+Junk@example.test";
     for (recipient, mail) in [
         (ALICE, "Subject: not ours\n\nA stranger's words.\n"),
-        (ALICE, "Subject: Delivery check [1QF7W1BZEDBW650M]\n\nThat is how we call ours.\n"),
+        (
+            ALICE,
+            "Subject: Delivery check [1QF7W1BZEDBW650M]\n\nThat is how we call ours.\n",
+        ),
         (
             ALICE,
             "Subject: forged\nPostrider-Tag: v1; id=1QF7W1BZEDBW650M; mac=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n\nForged.\n",
@@ -35,7 +38,8 @@ fn mailbox_is_afterwards_as_it_was_before() -> io::Result<()> {
         (ALICE, "Subject: broken tag\nPostrider-Tag: \n\n\n"),
         (junk, "Subject: win a million\n\nReal junk.\n"),
     ] {
-        lab.platform.inject_foreign_mail(recipient, mail.as_bytes())?;
+        lab.platform
+            .inject_foreign_mail(recipient, mail.as_bytes())?;
     }
     let before = untouched(lab.platform.list_mailbox(ALICE)?);
     assert_eq!(before.len(), 5);
@@ -55,7 +59,10 @@ fn mailbox_is_afterwards_as_it_was_before() -> io::Result<()> {
         .collect();
     assert_eq!(expunged.len(), 8, "{expunged:?}");
     for entry in lab.entries() {
-        assert!(expunged.contains(&entry.message_id().as_str()), "{expunged:?}");
+        assert!(
+            expunged.contains(&entry.message_id().as_str()),
+            "{expunged:?}"
+        );
     }
     Ok(())
 }
@@ -72,7 +79,7 @@ steps:
     deliver:
       route: { mx_of: example.test }
       envelope_to: bob@example.test
-      expect: { arrives: { within: 4s } }
+      expect: { arrives: { within: 3s } }
 ",
     )?;
     let running = lab.spawn(&["run", "--format", "json"])?;
@@ -81,9 +88,15 @@ steps:
     let tag = genuine.header("postrider-tag").unwrap();
     let id = genuine.header("message-id").unwrap();
     for quote in [
-        format!("Subject: Fwd\nMessage-ID: <fwd@outside.test>\nPostrider-Tag: {tag}\n\nForwarded.\n"),
-        format!("Subject: Re\nMessage-ID: <re@outside.test>\nIn-Reply-To: {id}\n\n> Postrider-Tag: {tag}\n> Message-ID: {id}\n"),
-        format!("Subject: twice\nMessage-ID: {id}\nMessage-ID: <x@outside.test>\nPostrider-Tag: {tag}\n\nTwo identities.\n"),
+        format!(
+            "Subject: Fwd\nMessage-ID: <fwd@outside.test>\nPostrider-Tag: {tag}\n\nForwarded.\n"
+        ),
+        format!(
+            "Subject: Re\nMessage-ID: <re@outside.test>\nIn-Reply-To: {id}\n\n> Postrider-Tag: {tag}\n> Message-ID: {id}\n"
+        ),
+        format!(
+            "Subject: twice\nMessage-ID: {id}\nMessage-ID: <x@outside.test>\nPostrider-Tag: {tag}\n\nTwo identities.\n"
+        ),
     ] {
         lab.platform.inject_foreign_mail(ALICE, quote.as_bytes())?;
     }
@@ -97,7 +110,11 @@ steps:
         line(&result.checks[0])
     );
     assert_eq!(untouched(lab.platform.list_mailbox(ALICE)?), before);
-    assert_eq!(lab.platform.list_mailbox(BOB)?.len(), 1, "bob's is not ours to remove");
+    assert_eq!(
+        lab.platform.list_mailbox(BOB)?.len(),
+        1,
+        "bob's is not ours to remove"
+    );
     assert_eq!(lab.states(), ["overdue"]);
     Ok(())
 }

@@ -133,7 +133,12 @@ fn lines_are_right(mail: &StoredMail) {
     assert!(sent.is_ascii() && !sent.contains('\0') && sent.ends_with("\r\n"));
     assert_eq!(sent.matches('\r').count(), sent.matches("\r\n").count());
     for line in sent.lines() {
-        assert!(line.len() <= 78, "{line}");
+        // The first line of a signature cannot be folded by whoever makes it.
+        let limit = match line.starts_with("DKIM-Signature: ") {
+            true => 998,
+            false => 78,
+        };
+        assert!(line.len() <= limit, "{line}");
     }
     let (head, _) = sent.split_once("\r\n\r\n").unwrap();
     for line in head.lines().filter(|line| !line.starts_with([' ', '\t'])) {

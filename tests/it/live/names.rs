@@ -60,12 +60,12 @@ fn odd_mx_sets_are_expanded_or_explained() -> io::Result<()> {
         ),
         (
             "no-such-domain.odd.test",
-            &["dns-nxdomain: no-such-domain.odd.test does not exist"],
+            &["dns-nxdomain: no-such-domain.odd.test does not exist, says "],
         ),
         (
             "missing-mx.odd.test",
             &[
-                "dns-nxdomain: nowhere.odd.test (MX of missing-mx.odd.test): nowhere.odd.test does not exist",
+                "dns-nxdomain: nowhere.odd.test (MX of missing-mx.odd.test): nowhere.odd.test does not exist, says ",
             ],
         ),
         (
@@ -75,7 +75,7 @@ fn odd_mx_sets_are_expanded_or_explained() -> io::Result<()> {
         (
             "half-mx.odd.test",
             &[
-                "dns-nxdomain: nowhere.odd.test (MX of half-mx.odd.test): nowhere.odd.test does not exist",
+                "dns-nxdomain: nowhere.odd.test (MX of half-mx.odd.test): nowhere.odd.test does not exist, says ",
                 "20 mx2.example.test 127.0.21.2 pass",
                 "20 mx2.example.test 127.0.22.2 pass",
             ],
@@ -89,7 +89,10 @@ fn odd_mx_sets_are_expanded_or_explained() -> io::Result<()> {
                 "20 mx2.example.test 127.0.22.2 pass",
             ],
         ),
-        ("servfail-mx.odd.test", &["dns-servfail: mx.broken.test (MX of servfail-mx.odd.test): "]),
+        (
+            "servfail-mx.odd.test",
+            &["dns-servfail: mx.broken.test (MX of servfail-mx.odd.test): "],
+        ),
         ("broken.test", &["dns-servfail: "]),
     ];
     let mut steps = String::from("steps_run: together\nsteps:\n");
@@ -127,7 +130,11 @@ fn odd_routes_deliver_or_say_why_not() -> io::Result<()> {
     let cases = [
         ("half-mx.odd.test", "pass", "by mx2.example.test ["),
         ("cname-mx.odd.test", "pass", "by alias.odd.test ["),
-        ("implicit-mx.odd.test", "pass", "by implicit-mx.odd.test [127.0.21.1]"),
+        (
+            "implicit-mx.odd.test",
+            "pass",
+            "by implicit-mx.odd.test [127.0.21.1]",
+        ),
         ("equal-mx.odd.test", "pass", "by mx"),
         (
             "null-mx.odd.test",
@@ -136,7 +143,7 @@ fn odd_routes_deliver_or_say_why_not() -> io::Result<()> {
         ),
         (
             "missing-mx.odd.test",
-            "dns-nxdomain: nowhere.odd.test (MX of missing-mx.odd.test): nowhere.odd.test does not exist",
+            "dns-nxdomain: nowhere.odd.test (MX of missing-mx.odd.test): nowhere.odd.test does not exist, says ",
             "",
         ),
         (
@@ -182,20 +189,86 @@ fn records_must_be_exactly_the_expected_ones() -> io::Result<()> {
     let everyone = format!("ask: every-authoritative-server, port: {port}, ");
     // Query, type, more settings, expectation, the line.
     let cases = [
-        ("example.test", "MX", "", "answers: [20 mx2.example.test, 10 mx1.example.test]", "pass"),
-        ("example.test", "MX", everyone.as_str(), "answers: [10 mx1.example.test, 20 mx2.example.test]", "pass"),
-        ("example.test", "MX", "", "answers: [10 mx1.example.test]", "dns-mismatch: MX of example.test: not expected: 20 mx2.example.test"),
-        ("example.test", "MX", everyone.as_str(), "answers: [10 mx1.example.test, 20 mx2.example.test, 30 mx3.example.test]", "dns-mismatch: "),
-        ("example.test", "TXT", "", "answers: [\"v=spf1 mx -all\"]", "pass"),
-        ("split-text.odd.test", "TXT", "", "answers: [\"first half, second half\"]", "pass"),
-        ("many-addresses.odd.test", "A", "", &format!("answers: [{hundred}]"), "pass"),
-        ("1.22.0.127.in-addr.arpa", "PTR", "", "answers: [filter2.cluster.test]", "pass"),
+        (
+            "example.test",
+            "MX",
+            "",
+            "answers: [20 mx2.example.test, 10 mx1.example.test]",
+            "pass",
+        ),
+        (
+            "example.test",
+            "MX",
+            everyone.as_str(),
+            "answers: [10 mx1.example.test, 20 mx2.example.test]",
+            "pass",
+        ),
+        (
+            "example.test",
+            "MX",
+            "",
+            "answers: [10 mx1.example.test]",
+            "dns-mismatch: not expected 20 mx2.example.test",
+        ),
+        (
+            "example.test",
+            "MX",
+            everyone.as_str(),
+            "answers: [10 mx1.example.test, 20 mx2.example.test, 30 mx3.example.test]",
+            "dns-mismatch: ns1.example.test (127.0.0.1): missing 30 mx3.example.test",
+        ),
+        (
+            "example.test",
+            "TXT",
+            "",
+            "answers: [\"v=spf1 mx -all\"]",
+            "pass",
+        ),
+        (
+            "split-text.odd.test",
+            "TXT",
+            "",
+            "answers: [\"first half, second half\"]",
+            "pass",
+        ),
+        (
+            "many-addresses.odd.test",
+            "A",
+            "",
+            &format!("answers: [{hundred}]"),
+            "pass",
+        ),
+        (
+            "1.22.0.127.in-addr.arpa",
+            "PTR",
+            "",
+            "answers: [filter2.cluster.test]",
+            "pass",
+        ),
         ("mx2.example.test", "AAAA", "", "answers: []", "pass"),
         ("nothing.beyond.example", "A", "", "rcode: NXDOMAIN", "pass"),
-        ("nothing.beyond.example", "A", "", "answers: [192.0.2.1]", "dns-nxdomain: "),
-        ("mx.broken.test", "A", "", "answers: [192.0.2.1]", "dns-servfail: "),
+        (
+            "nothing.beyond.example",
+            "A",
+            "",
+            "answers: [192.0.2.1]",
+            "dns-nxdomain: ",
+        ),
+        (
+            "mx.broken.test",
+            "A",
+            "",
+            "answers: [192.0.2.1]",
+            "dns-servfail: ",
+        ),
         ("example.test", "SOA", "", "ttl_at_most: 1m", "pass"),
-        ("example.test", "SOA", "", "ttl_at_most: 59s", "dns-mismatch: "),
+        (
+            "example.test",
+            "SOA",
+            "",
+            "ttl_at_most: 59s",
+            "dns-mismatch: ",
+        ),
     ];
     let mut steps = String::from("steps_run: together\nsteps:\n");
     for (number, (query, kind, more, expect, _)) in cases.iter().enumerate() {

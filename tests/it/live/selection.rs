@@ -45,8 +45,14 @@ fn flags_narrow_what_runs() -> io::Result<()> {
             &[],
             "first 127.0.21.1, first 127.0.22.1, first ::1, second 127.0.21.2, second 127.0.22.2, records -",
         ),
-        (&["--mx", "mx2.example.test"], "second 127.0.21.2, second 127.0.22.2"),
-        (&["--mx", "MX2.example.test."], "second 127.0.21.2, second 127.0.22.2"),
+        (
+            &["--mx", "mx2.example.test"],
+            "second 127.0.21.2, second 127.0.22.2",
+        ),
+        (
+            &["--mx", "MX2.example.test."],
+            "second 127.0.21.2, second 127.0.22.2",
+        ),
         (&["--address", "127.0.22.1"], "first 127.0.22.1"),
         (&["-6"], "first ::1"),
         (
