@@ -200,7 +200,9 @@ impl Watch {
             None => {
                 let account = &self.parts.account.name;
                 let position = self.parts.positions.iter().find(|p| p.folder == folder);
-                let from = (position, self.was_absent);
+                // What is expected there already may have come while the folder could not be opened.
+                let from_the_start = self.was_absent || self.is_expected(&folder, junk);
+                let from = (position, from_the_start);
                 Reader::begin(&self.parts.shared, account, (&folder, junk), from, session).await?
             }
         };
@@ -229,6 +231,15 @@ impl Watch {
                 Some((name.clone(), is_junk))
             }
         })
+    }
+
+    /// Whether a mail that was sent before may lie in the folder; in the junk folder any may.
+    fn is_expected(&self, folder: &str, junk: bool) -> bool {
+        let interest = self.parts.interest.borrow();
+        interest
+            .folders
+            .iter()
+            .any(|expected| junk || expected == folder)
     }
 
     /// Waits until it is time to look for a junk folder again: many servers make it for the first junk mail.

@@ -10,6 +10,7 @@ mod config_errors;
 mod config_plan;
 mod config_shipped;
 mod docs;
+mod live;
 mod mailbox_watch;
 mod net;
 mod schemas;

@@ -168,6 +168,20 @@ async fn what_was_there_before_is_not_told() {
     assert_eq!(bench.arrival().await.key.uid, 4);
 }
 
+/// The mailbox could not be opened when the mail was sent, so there is no position to go on from.
+#[tokio::test(start_paused = true)]
+async fn what_is_expected_may_be_there_before_the_first_look() {
+    let server = Server::new();
+    server.deliver("INBOX", FOREIGN);
+    let uid = server.deliver("INBOX", &tagged(1));
+    let mut bench = Bench::with(&server, Vec::new());
+    bench
+        .interest
+        .send_modify(|interest| interest.folders = vec!["INBOX".to_owned()]);
+    bench.watches.add("alice", "INBOX");
+    assert_eq!(bench.arrival().await.key, key("INBOX", 1, uid));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_server_that_does_not_say_uidnext_is_read_all_the_same() {
     let server = Server::new();

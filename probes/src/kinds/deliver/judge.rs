@@ -60,6 +60,28 @@ pub(super) fn transaction(settings: &Deliver, cx: &Context<'_>, facts: &Facts) {
             cx.find(finding.as_preference());
         }
     }
+    accepted_by(settings, cx, facts);
+}
+
+/// Compares the host that accepted the mail with the one that `expect` and `prefer` name.
+fn accepted_by(settings: &Deliver, cx: &Context<'_>, facts: &Facts) {
+    for (expect, is_expect) in [(&settings.expect, true), (&settings.prefer, false)] {
+        let wanted = expect
+            .as_ref()
+            .and_then(|expect| expect.accepted_by.as_ref());
+        let found = match wanted.map(|wanted| cx.fill(wanted)) {
+            Some(Ok(wanted)) => judge_accepted_by(&wanted, facts, is_expect),
+            Some(Err(failure)) => Some(failure),
+            None => None,
+        };
+        if let Some(finding) = found {
+            cx.find(if is_expect {
+                finding
+            } else {
+                finding.as_preference()
+            });
+        }
+    }
 }
 
 /// The findings of one `expect` or `prefer`.
@@ -113,9 +135,6 @@ fn findings(expect: &Expect, facts: &Facts, is_expect: bool) -> Vec<Finding> {
             Reason::TlsNotOffered,
             "no TLS was used, so there is no certificate to judge",
         ));
-    }
-    if let Some(wanted) = &expect.accepted_by {
-        found.extend(judge_accepted_by(wanted.source(), facts, is_expect));
     }
     found
 }
