@@ -304,11 +304,12 @@ impl Watch {
                 self.tell_looked(reader.folder(), began).await?;
                 told = Some(began);
             }
-            if ending {
-                if doomed.is_empty() {
-                    return Err(End::Stopped);
-                }
+            if !doomed.is_empty() {
+                // There may be more; opening the folder again was a look.
                 continue;
+            }
+            if ending {
+                return Err(End::Stopped);
             }
             match wait {
                 Wait::Poll(pause) => tokio::select! {
