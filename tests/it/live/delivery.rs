@@ -206,8 +206,9 @@ fn the_ledger_agrees_with_the_store(lab: &Lab) {
             .unwrap();
         let stored_us = i64::try_from(stored.at.as_micros()).unwrap();
         let late = entry.first_seen_us.unwrap() - stored_us;
-        // Never before it was there. How soon after is measured by the benches; here the machine is shared.
-        assert!((-1_000..1_000_000).contains(&late), "{late} µs");
+        // Dovecot writes its log line after the mail is visible, on a busy machine milliseconds after. How soon it is
+        // seen is measured by the benches.
+        assert!((-100_000..1_000_000).contains(&late), "{late} µs");
     }
 }
 

@@ -279,7 +279,7 @@ fn bad_certificate_is_blamed_on_the_node_that_shows_it() -> io::Result<()> {
             " is for other.outside.test, not for mx",
         ),
         (Certificate::Expired, " expired on 2021-01-01"),
-        (Certificate::SelfSigned, "the certificate is self-signed"),
+        (Certificate::SelfSigned, " is self-signed"),
     ] {
         lab.platform
             .present_certificate(Node::Filter1, certificate)?;

@@ -370,12 +370,18 @@ fn a_mistake_in_the_settings_is_one_message() {
         ),
         (
             json!({ "query": "example.test", "type": "A", "port": 5353 }),
-            "`port` is the authoritative servers' port, and only the resolver is asked",
+            "`port` is the authoritative servers' port, and only the resolver is asked: write `ask: every-authoritative-server`, or give the port in `resolver`",
         ),
     ] {
         let mut problems = Vec::new();
         dns(settings).check(&names, Place::default(), &mut problems);
-        let titles: Vec<String> = problems.into_iter().map(|problem| problem.title).collect();
+        let titles: Vec<String> = problems
+            .into_iter()
+            .map(|problem| match problem.help {
+                Some(help) => format!("{}: {help}", problem.title),
+                None => problem.title,
+            })
+            .collect();
         assert_eq!(titles.join("\n"), wanted);
     }
 }
