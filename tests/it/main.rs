@@ -6,6 +6,7 @@
 )]
 
 mod architecture;
+mod cli;
 mod config_errors;
 mod config_plan;
 mod config_shipped;
