@@ -227,7 +227,7 @@ fn mails(lab: &Lab, checks: &[CheckResult]) -> anyhow::Result<Vec<Mail>> {
 fn plugin(lab: &Lab, ours: &Spread) -> anyhow::Result<()> {
     let mut errors = Vec::new();
     for round in 0..PLUGIN_ROUNDS {
-        let id = format!("plugin-{round}");
+        let id = format!("PLUGIN-{round}");
         let started = wall_clock();
         let ended = nagios::round_trip(lab, &format!("<{id}@outside.test>"), false)?;
         let saved = *lab.saved().get(&id).context("the plugin's mail")?;
