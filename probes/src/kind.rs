@@ -174,7 +174,7 @@ macro_rules! probe_kinds {
     ($($(#[doc = $doc:literal])* $module:ident :: $type:ident,)*) => {
         /// One step's verb.
         #[derive(Debug, Clone)]
-        pub enum Probe { $($(#[doc = $doc])* $type($module::$type),)* }
+        pub enum Probe { $($(#[doc = $doc])* $type(Box<$module::$type>),)* }
 
         impl Probe {
             /// Every verb and its one-line description, sorted by name.
@@ -227,9 +227,9 @@ macro_rules! probe_kinds {
             pub async fn run(&self, cx: &Context<'_>, limit: Duration, cancelled: impl Future<Output = ()>) {
                 let ended = tokio::select! {
                     biased;
-                    () = cancelled => Err(Failure::new(Reason::Cancelled, "the run was cancelled")),
+                    () = cancelled => Err(Failure::new(Reason::Cancelled, format!("the run was cancelled{}", cx.whereabouts()))),
                     ended = tokio::time::timeout(limit, self.attempt(cx)) => ended.unwrap_or_else(|_| {
-                        Err(Failure::new(Reason::Overrun, format!("not finished within its own limit of {}", crate::span::duration(limit))))
+                        Err(Failure::new(Reason::Overrun, format!("not finished within its own limit of {}{}", crate::span::duration(limit), cx.whereabouts())))
                     }),
                 };
                 if let Err(failure) = ended {
@@ -248,7 +248,7 @@ macro_rules! probe_kinds {
             /// The reader's own, with its place.
             pub fn read<'de, D: serde::Deserializer<'de>>(verb: &str, value: D) -> Option<Result<Self, D::Error>> {
                 $(if verb == <$module::$type as Kind>::NAME {
-                    return Some(serde::Deserialize::deserialize(value).map(Self::$type));
+                    return Some(serde::Deserialize::deserialize(value).map(|kind| Self::$type(Box::new(kind))));
                 })*
                 None
             }

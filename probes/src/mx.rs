@@ -41,6 +41,8 @@ pub struct MxHost {
     pub preference: u16,
     /// IPv4 before IPv6, each in the resolver's order, each once.
     pub addresses: Vec<IpAddr>,
+    /// Addresses that no host can have; nothing is sent there.
+    pub unusable: Vec<IpAddr>,
     /// What the name is an alias of, which RFC 5321 §5.1 does not allow.
     pub cname: Option<String>,
     /// Why addresses may be missing. It stands among the set's findings, too.
@@ -84,19 +86,25 @@ pub async fn lookup(
         .collect()
         .await;
 
+    let total: usize = resolved.iter().map(|host| host.addresses.len()).sum();
     let mut room = MOST_ADDRESSES;
     let mut set = MxSet::default();
     for mut host in resolved {
         findings.extend(host_findings(domain, &host, family, implicit));
-        if host.addresses.len() > room {
-            findings.push(Finding::new(
-                Reason::DnsMismatch,
-                format!("{domain} has more than {MOST_ADDRESSES} MX addresses; the rest is not looked at"),
-            ).as_preference());
-            host.addresses.truncate(room);
-        }
+        host.addresses.truncate(room);
         room -= host.addresses.len();
         set.hosts.push(host);
+    }
+    if total > MOST_ADDRESSES {
+        findings.push(
+            Finding::new(
+                Reason::DnsMismatch,
+                format!(
+                    "{domain} has {total} MX addresses; only the first {MOST_ADDRESSES} are looked at"
+                ),
+            )
+            .as_preference(),
+        );
     }
     set.findings = findings;
     Ok(set)
@@ -106,6 +114,7 @@ async fn resolve(net: &dyn Net, mut host: MxHost, family: Family, within: Durati
     if host.failure.is_none() {
         let found = addresses(net, None, &host.name, family, within).await;
         host.addresses = found.addresses;
+        host.unusable = found.unusable;
         host.cname = found.alias_of;
         host.failure = found.failure;
     }
@@ -130,13 +139,19 @@ fn host_findings(domain: &str, host: &MxHost, family: Family, implicit: bool) ->
             .as_preference(),
         );
     }
+    for address in &host.unusable {
+        findings.push(Finding::new(
+            Reason::DnsMismatch,
+            format!("{who} has the address {address}, which no host can have"),
+        ));
+    }
     match &host.failure {
         Some(failure) => findings.push(Failure {
             message: format!("{who}: {}", failure.message),
             ..failure.clone()
         }),
         // With one family left out, the other may well have addresses.
-        None if host.addresses.is_empty() && family == Family::Both => {
+        None if host.addresses.is_empty() && host.unusable.is_empty() && family == Family::Both => {
             findings.push(Finding::new(
                 Reason::DnsNxdomain,
                 format!("{who} has no address"),

@@ -107,7 +107,8 @@ impl Outcome {
     /// Adds a finding and keeps the worst first; equal ones stay in order.
     pub fn add(&mut self, finding: Finding) {
         self.findings.push(finding);
-        self.findings.sort_by(|a, b| b.status.cmp(&a.status));
+        self.findings
+            .sort_by_key(|finding| std::cmp::Reverse(finding.status));
     }
 
     /// The worst finding's status, or `pass`.
@@ -182,6 +183,10 @@ impl Mark {
 /// What an SMTP server said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SmtpFacts {
+    /// The MX host, when its name is known.
+    pub host: Option<String>,
+    /// The address that was connected to; of several the last one.
+    pub address: Option<std::net::IpAddr>,
     /// The greeting, without `220`.
     pub banner: Option<String>,
     /// The EHLO keywords with their parameters, of the last EHLO.

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use postrider_probes::account::Trust;
 use postrider_probes::net::{Net, SystemNet};
 use postrider_probes::slots::Slots;
+use postrider_probes::tls::load_system_roots;
 use tokio::task::JoinHandle;
 
 use super::{Global, Output, Problem};
@@ -36,6 +38,10 @@ impl Session {
         let (pipeline, task) = pipeline::start(store, settings)
             .await
             .map_err(Problem::not_tested)?;
+        if trusts_the_system(&plan) {
+            // Reading the system's authorities must not count as the first server's handshake.
+            let _ = tokio::task::spawn_blocking(load_system_roots).await;
+        }
         let net: Arc<dyn Net> =
             Arc::new(SystemNet::new(plan.resolver, plan.platform.source_address));
         let interests = pipeline.clone();
@@ -71,6 +77,15 @@ impl Session {
         let _ = self.task.await;
         closed.map_err(|failure| Problem::not_tested(anyhow::anyhow!("{}", failure.line())))
     }
+}
+
+fn trusts_the_system(plan: &Plan) -> bool {
+    let system = |trust: &Trust| trust.ca_file.is_none() && trust.pin.is_none() && !trust.insecure;
+    let mailboxes = plan
+        .mailboxes
+        .values()
+        .filter_map(|mailbox| mailbox.imap.as_ref());
+    system(&plan.platform.trust) || mailboxes.map(|imap| &imap.trust).any(system)
 }
 
 /// The runtime of commands that touch the network.

@@ -4,17 +4,15 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use postrider_probes::account::SecretSource;
 use postrider_probes::setting::{Place, Problem, Severity, Spanned};
 
+use super::include::{FILES_LIMIT, matching};
+use super::loaded::Loaded;
 use super::plan::{Plan, Scenario};
 use super::raw::{RawMain, RawScenario};
 use super::resolve::{self, Found, MainFile, Scope};
 use super::source::{self, Sources};
 use super::yaml::{self, Node, SECRET_KEYS, Value};
-
-/// Files of a configuration.
-const FILES_LIMIT: usize = 1_000;
 
 /// What to read.
 #[derive(Debug, Clone, Default)]
@@ -34,23 +32,6 @@ pub enum Extra {
     File(PathBuf),
     /// A text, as from standard input.
     Text(String),
-}
-
-/// What was read.
-#[derive(Debug)]
-pub struct Loaded {
-    /// What will run; `None` when there is any error.
-    pub plan: Option<Plan>,
-    /// All mistakes, by file and line.
-    pub problems: Vec<Problem>,
-    /// The files, for showing the mistakes.
-    pub sources: Sources,
-    /// The names of the extra scenarios.
-    pub extra_names: Vec<String>,
-    /// Where each secret is named.
-    pub(super) secret_places: HashMap<SecretSource, Place>,
-    /// Whether the platform was contacted to find the mistakes.
-    pub(super) contacted: bool,
 }
 
 impl Request {
@@ -83,43 +64,6 @@ pub fn load_with(main: &Path, extra: &[Extra]) -> Loaded {
         ..Request::new(main)
     }
     .load()
-}
-
-impl Loaded {
-    /// How many of the mistakes prevent a run.
-    #[must_use]
-    pub fn errors(&self) -> usize {
-        self.problems
-            .iter()
-            .filter(|problem| problem.severity == Severity::Error)
-            .count()
-    }
-
-    /// Where a secret is named.
-    #[must_use]
-    pub fn place_of(&self, secret: &SecretSource) -> Place {
-        self.secret_places.get(secret).copied().unwrap_or_default()
-    }
-
-    /// Adds what a look at the platform found.
-    pub fn add_found_online(&mut self, problems: Vec<Problem>) {
-        self.contacted = true;
-        self.problems.extend(problems);
-        self.sort();
-    }
-
-    /// By file and line, each once.
-    pub(super) fn sort(&mut self) {
-        self.problems
-            .sort_by_key(|problem| (problem.at, problem.severity));
-        self.problems.dedup();
-    }
-
-    /// How many of the mistakes do not.
-    #[must_use]
-    pub fn warnings(&self) -> usize {
-        self.problems.len() - self.errors()
-    }
 }
 
 impl Request {
@@ -274,7 +218,7 @@ impl Loader<'_> {
 
     fn scenario_text(&mut self, name: &Path, text: &str) -> (Option<String>, Option<Scenario>) {
         if let Err(problem) = source::check_size(name, text.len()) {
-            self.scope.problems.push(problem);
+            self.scope.problems.push(*problem);
             return (None, None);
         }
         let file = self.sources.add(name, text);
@@ -324,7 +268,7 @@ impl Loader<'_> {
             Ok(read) => read,
             Err(problem) => {
                 self.whole = false;
-                self.scope.problems.push(problem);
+                self.scope.problems.push(*problem);
                 return None;
             }
         };
@@ -439,50 +383,4 @@ fn names_in(tree: &Node, key: &str) -> BTreeMap<String, Place> {
         .iter()
         .map(|entry| (entry.key.scalar.text.clone(), entry.key.place))
         .collect()
-}
-
-fn matching(base: &Path, pattern: &Spanned<String>) -> Result<Vec<PathBuf>, Box<Problem>> {
-    let error = |code, title: String| Problem::error(code, pattern.at, title);
-    if pattern.contains("**") {
-        // It would walk whole trees, links included.
-        return Err(Box::new(
-            error("bad-value", "`**` is not known in `include`".to_owned())
-                .help("write one pattern for each directory"),
-        ));
-    }
-    let full = if Path::new(&pattern.value).is_absolute() {
-        pattern.value.clone()
-    } else {
-        let base = glob::Pattern::escape(&base.to_string_lossy());
-        Path::new(&base)
-            .join(&pattern.value)
-            .to_string_lossy()
-            .into_owned()
-    };
-    let options = glob::MatchOptions {
-        // `..data` of a mounted ConfigMap is not meant.
-        require_literal_leading_dot: true,
-        ..glob::MatchOptions::new()
-    };
-    let matches = glob::glob_with(&full, options).map_err(|wrong| {
-        Box::new(error(
-            "bad-value",
-            format!("`{}` is not a pattern: {}", pattern.value, wrong.msg),
-        ))
-    })?;
-    let files: Vec<PathBuf> = matches
-        .filter_map(Result::ok)
-        .filter(|path| path.is_file())
-        .take(FILES_LIMIT + 1)
-        .collect();
-    if files.is_empty() {
-        return Err(Box::new(
-            error(
-                "missing-file",
-                format!("`{}` matches no file", pattern.value),
-            )
-            .help("patterns are relative to this file"),
-        ));
-    }
-    Ok(files)
 }

@@ -4,7 +4,9 @@
 //! turns it into the [`plan`]: defaults, references, units. Nothing here contacts anything.
 
 mod codes;
+mod include;
 mod load;
+mod loaded;
 pub mod plan;
 pub(crate) mod raw;
 mod render;
@@ -13,8 +15,9 @@ mod secrets;
 mod source;
 mod yaml;
 
-pub use codes::{CODES, explain};
-pub use load::{Extra, Loaded, Request, load, load_with};
+pub use codes::CODES;
+pub use load::{Extra, Request, load, load_with};
+pub use loaded::Loaded;
 pub use render::Format;
 pub use source::{LARGEST_FILE, SourceFile, Sources};
 

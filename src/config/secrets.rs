@@ -6,7 +6,7 @@ use std::path::Path;
 use postrider_probes::account::SecretSource;
 use postrider_probes::setting::{Place, Problem};
 
-use super::load::Loaded;
+use super::loaded::Loaded;
 
 /// No secret is larger, in bytes.
 const LARGEST_SECRET: u64 = 64 * 1024;

@@ -67,6 +67,14 @@ impl Sources {
         let Some(file) = self.0.get_mut(file as usize) else {
             return;
         };
+        let keys: Vec<&str> = keys
+            .iter()
+            .copied()
+            .filter(|key| file.shown.contains(key))
+            .collect();
+        if keys.is_empty() {
+            return;
+        }
         let mut masked = String::with_capacity(file.shown.len());
         // Indentation of the key whose block of lines is being overwritten.
         let mut block: Option<usize> = None;
@@ -121,9 +129,15 @@ pub(super) fn read(
     path: &Path,
     at: Place,
     sources: &mut Sources,
-) -> Result<(u32, String), Problem> {
+) -> Result<(u32, String), Box<Problem>> {
     let shown = shown_path(path);
-    let fail = |code, title: String| Problem::error(code, at, title);
+    let fail = |what: String| {
+        Box::new(Problem::error(
+            "missing-file",
+            at,
+            format!("{} {what}", shown.display()),
+        ))
+    };
     let open = std::fs::File::open(path).and_then(|file| {
         if file.metadata()?.is_dir() {
             return Err(std::io::ErrorKind::IsADirectory.into());
@@ -133,14 +147,8 @@ pub(super) fn read(
         Ok(bytes)
     });
     let bytes = open.map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => fail(
-            "missing-file",
-            format!("{} does not exist", shown.display()),
-        ),
-        _ => fail(
-            "missing-file",
-            format!("{} cannot be read: {error}", shown.display()),
-        ),
+        std::io::ErrorKind::NotFound => fail("does not exist".to_owned()),
+        _ => fail(format!("cannot be read: {error}")),
     })?;
     check_size(path, bytes.len())?;
     match String::from_utf8(bytes) {
@@ -157,25 +165,22 @@ pub(super) fn read(
                 column: u32::try_from(column).unwrap_or(u32::MAX),
                 width: 1,
             };
-            Err(
-                Problem::error("yaml-syntax", place, "the file is not UTF-8 text")
-                    .help("save it as UTF-8"),
-            )
+            let problem = Problem::error("yaml-syntax", place, "the file is not UTF-8 text");
+            Err(Box::new(problem.help("save it as UTF-8")))
         }
     }
 }
 
 /// Refuses a text that is larger than any configuration.
-pub(super) fn check_size(path: &Path, bytes: usize) -> Result<(), Problem> {
+pub(super) fn check_size(path: &Path, bytes: usize) -> Result<(), Box<Problem>> {
     if bytes as u64 <= LARGEST_FILE {
         return Ok(());
     }
-    Err(Problem::error(
-        "file-too-large",
-        Place::default(),
-        format!("{} is larger than 1 MiB", shown_path(path).display()),
-    )
-    .help("split it: `include` takes any number of scenario files up to 1000"))
+    let title = format!("{} is larger than 1 MiB", shown_path(path).display());
+    let problem = Problem::error("file-too-large", Place::default(), title);
+    Err(Box::new(problem.help(
+        "split it: `include` takes up to 1000 scenario files",
+    )))
 }
 
 /// Annotations in a pull request only land when the path is relative to the working directory.
@@ -205,4 +210,42 @@ fn value_of(line: &str, key: &str) -> Option<usize> {
         let whole = !line[..start].ends_with(word) && behind.starts_with(':');
         whole.then(|| line.len() - behind.len() + 1)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_values_of_secret_keys_are_overwritten() {
+        let mut sources = Sources::default();
+        let text = "\
+a: { password: hün ter, b: c }
+password_file: /run/secrets/a
+title: forgot the password
+my-password: x
+password: |
+  one
+
+  two
+tail: 1
+";
+        sources.add(Path::new("a.yaml"), text);
+        sources.mask_secrets(0, &["password"]);
+        let shown: Vec<&str> = sources.0[0].shown.lines().collect();
+        assert_eq!(
+            shown,
+            [
+                "a: { password: *** **** ** * *",
+                "password_file: /run/secrets/a",
+                "title: forgot the password",
+                "my-password: x",
+                "password: *",
+                "  ***",
+                "",
+                "  ***",
+                "tail: 1",
+            ]
+        );
+    }
 }

@@ -138,20 +138,8 @@ impl Reader {
         self.read(session, announced).await
     }
 
-    /// Tells that a look which began then has seen all.
-    pub(super) async fn looked(&self, began: Instant) -> Result<(), End> {
-        self.tell(News::Looked {
-            mailbox: self.mailbox.clone(),
-            folder: self.folder.clone(),
-            began,
-            began_at: self.wall(began),
-        })
-        .await
-    }
-
-    pub(super) async fn tell(&self, news: News) -> Result<(), End> {
-        let sent = self.shared.news.send(news).await;
-        sent.map_err(|_| End::Stopped)
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     pub(super) fn folder(&self) -> &str {
@@ -252,33 +240,29 @@ impl Reader {
             uid_validity: self.uid_validity,
             uid: message.uid,
         };
-        self.tell(News::Arrived(Box::new(Arrival {
-            mailbox: self.mailbox.clone(),
-            key,
-            junk: self.junk,
-            seen,
-            seen_at: self.wall(seen),
-            pushed,
-            internal_date: message.internal_date,
-            header: message.header,
-        })))
-        .await
+        self.shared
+            .tell(News::Arrived(Box::new(Arrival {
+                mailbox: self.mailbox.clone(),
+                key,
+                junk: self.junk,
+                seen,
+                seen_at: self.shared.wall(seen),
+                pushed,
+                internal_date: message.internal_date,
+                header: message.header,
+            })))
+            .await
     }
 
     async fn tell_position(&self) -> Result<(), End> {
-        self.tell(News::Position(Position {
-            mailbox: self.mailbox.clone(),
-            folder: self.folder.clone(),
-            uid_validity: self.uid_validity,
-            uid_next: self.next_uid,
-        }))
-        .await
-    }
-
-    /// The wall clock at that moment.
-    fn wall(&self, at: Instant) -> jiff::Timestamp {
-        let now = (self.shared.now)();
-        now.saturating_sub(at.elapsed()).unwrap_or(now)
+        self.shared
+            .tell(News::Position(Position {
+                mailbox: self.mailbox.clone(),
+                folder: self.folder.clone(),
+                uid_validity: self.uid_validity,
+                uid_next: self.next_uid,
+            }))
+            .await
     }
 }
 

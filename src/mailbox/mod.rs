@@ -17,7 +17,7 @@ mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -27,12 +27,12 @@ use postrider_probes::outcome::Failure;
 use postrider_probes::reason::Reason;
 use tokio::sync::{mpsc, watch as channel};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use news::{Interest, News, Position};
 use ready::Readiness;
 use retry::LoginGuard;
-use watch::{Place, Watch};
+use watch::{End, Place, Watch};
 
 /// How long the folders of a mailbox may take to be opened before nobody waits for them any more.
 const OPENING: Duration = Duration::from_secs(30);
@@ -57,11 +57,16 @@ pub struct Setup<I> {
     pub seed: u64,
 }
 
-/// All watches of the program.
-pub struct Watches {
+/// All watches of the program. Dropping it cuts them off; [`Self::shutdown`] ends them well.
+pub struct Watches(Arc<Inner>);
+
+/// Gives what is wanted of a mailbox, by its name.
+type InterestOf = dyn Fn(&str) -> channel::Receiver<Interest> + Send + Sync;
+
+struct Inner {
     shared: Arc<Shared>,
-    interest: Box<dyn Fn(&str) -> channel::Receiver<Interest> + Send + Sync>,
-    accounts: BTreeMap<String, MailboxAccount>,
+    interest: Box<InterestOf>,
+    accounts: BTreeMap<String, Arc<MailboxAccount>>,
     positions: Vec<Position>,
     seed: u64,
     stop: channel::Sender<bool>,
@@ -75,6 +80,19 @@ struct Shared {
     now: fn() -> Timestamp,
 }
 
+impl Shared {
+    async fn tell(&self, news: News) -> Result<(), End> {
+        // Nobody takes news any more: then nobody wants any.
+        self.news.send(news).await.map_err(|_| End::Stopped)
+    }
+
+    /// The wall clock at a moment that has passed.
+    fn wall(&self, at: Instant) -> Timestamp {
+        let now = (self.now)();
+        now.saturating_sub(at.elapsed()).unwrap_or(now)
+    }
+}
+
 #[derive(Default)]
 struct Running {
     mailboxes: BTreeMap<String, Mailbox>,
@@ -82,12 +100,13 @@ struct Running {
 }
 
 /// One mailbox that is watched.
+#[derive(Default)]
 struct Mailbox {
-    account: Arc<MailboxAccount>,
     guard: Arc<Mutex<LoginGuard>>,
     folders: Arc<Folders>,
-    readiness: Vec<channel::Receiver<Readiness>>,
-    asked_for: BTreeSet<String>,
+    watches: BTreeMap<Place, channel::Receiver<Readiness>>,
+    /// What [`Watches::ready`] waits for. The other places are watched for what earlier runs have left.
+    asked_for: BTreeSet<Place>,
 }
 
 /// The folders of one mailbox that have their watch, so that no folder gets two.
@@ -107,58 +126,56 @@ impl Watches {
     where
         I: Fn(&str) -> channel::Receiver<Interest> + Send + Sync + 'static,
     {
-        Self {
+        let accounts = setup.accounts.into_iter();
+        Self(Arc::new(Inner {
             shared: Arc::new(Shared {
                 net: setup.net,
                 news: setup.news,
                 now: setup.now,
             }),
             interest: Box::new(setup.interest),
-            accounts: setup.accounts,
+            accounts: accounts
+                .map(|(name, account)| (name, Arc::new(account)))
+                .collect(),
             positions: setup.positions,
             seed: setup.seed,
             stop: channel::Sender::new(false),
             running: Mutex::default(),
-        }
+        }))
     }
 
-    /// Watches a folder of a mailbox, and the mailbox's junk folder, from now on. Asking twice changes nothing.
-    /// Whether that is possible, [`Self::ready`] tells.
+    /// Watches a folder of a mailbox, and the mailbox's junk folder, from now on; also the folders that its interest
+    /// names. Asking twice changes nothing. Whether it is possible, [`Self::ready`] tells.
     pub fn add(&self, mailbox: &str, folder: &str) {
-        let folder = inbox_in_capitals(folder);
-        let Some(account) = self.accounts.get(mailbox) else {
-            return;
-        };
-        let mut running = lock(&self.running);
-        let Running { mailboxes, tasks } = &mut *running;
-        let watched = mailboxes
-            .entry(mailbox.to_owned())
-            .or_insert_with(|| Mailbox::new(account.clone()));
-        let mut places = Vec::new();
-        if watched.asked_for.is_empty() {
-            places.push(Place::Junk);
+        let mut running = lock(&self.0.running);
+        let is_new = !running.mailboxes.contains_key(mailbox);
+        for place in [Place::Junk, Place::folder(folder)] {
+            self.0.begin(&mut running, mailbox, place.clone());
+            if let Some(watched) = running.mailboxes.get_mut(mailbox) {
+                watched.asked_for.insert(place);
+            }
         }
-        if watched.asked_for.insert(folder.to_owned()) {
-            places.push(Place::Folder(folder.to_owned()));
-        }
-        for place in places {
-            let (watch, readiness) = self.watch(mailbox, watched, place);
-            watched.readiness.push(readiness);
-            tasks.spawn(watch.run(self.stop.subscribe()));
+        if is_new && running.mailboxes.contains_key(mailbox) {
+            let interest = (self.0.interest)(mailbox);
+            let stop = self.0.stop.subscribe();
+            let following = follow(Arc::downgrade(&self.0), mailbox.to_owned(), interest, stop);
+            running.tasks.spawn(following);
         }
     }
 
-    /// Waits until every new message of the mailbox is noticed from now on, so that mail may be sent to it.
+    /// Waits until every new message in the folders that were asked for is noticed from now on, so that mail may be
+    /// sent to the mailbox.
     ///
     /// # Errors
     /// Why the mailbox cannot be read, if that is still so after a second attempt (at once where another attempt
     /// cannot help); `cannot-observe` if nothing is known in time, or nobody asked for a watch.
     pub async fn ready(&self, mailbox: &str) -> Result<(), Failure> {
-        let watched = lock(&self.running)
-            .mailboxes
-            .get(mailbox)
-            .map(|watched| watched.readiness.clone());
-        let Some(folders) = watched else {
+        let asked_for = lock(&self.0.running).mailboxes.get(mailbox).map(|watched| {
+            let watches = watched.watches.iter();
+            let asked_for = watches.filter(|(place, _)| watched.asked_for.contains(place));
+            asked_for.map(|(_, readiness)| readiness.clone()).collect()
+        });
+        let Some(folders) = asked_for else {
             let text = format!("no mailbox `{mailbox}` is watched");
             return Err(Failure::new(Reason::CannotObserve, text));
         };
@@ -176,45 +193,76 @@ impl Watches {
     /// Ends every watch: removes what may still be removed, says goodbye. What takes too long is cut off. The
     /// receiver of the news must go on receiving until this returns.
     pub async fn shutdown(&self) {
-        self.stop.send_replace(true);
-        let mut tasks = std::mem::take(&mut lock(&self.running).tasks);
+        self.0.stop.send_replace(true);
+        let mut tasks = std::mem::take(&mut lock(&self.0.running).tasks);
         let ended = async { while tasks.join_next().await.is_some() {} };
         if timeout(ENDING, ended).await.is_err() {
             tracing::warn!("a mailbox watch did not end in time and was cut off");
         }
     }
+}
 
-    fn watch(
-        &self,
-        mailbox: &str,
-        watched: &Mailbox,
-        place: Place,
-    ) -> (Watch, channel::Receiver<Readiness>) {
+impl Inner {
+    /// Begins a watch unless there is one.
+    fn begin(&self, running: &mut Running, mailbox: &str, place: Place) {
+        let Some(account) = self.accounts.get(mailbox) else {
+            return;
+        };
+        let Running { mailboxes, tasks } = running;
+        let watched = mailboxes.entry(mailbox.to_owned()).or_default();
+        if watched.watches.contains_key(&place) {
+            return;
+        }
         let (ready, readiness) = channel::channel(Readiness::Opening);
         let positions = self.positions.iter();
-        let watch = Watch::new(
-            watch::Parts {
-                shared: Arc::clone(&self.shared),
-                account: Arc::clone(&watched.account),
-                guard: Arc::clone(&watched.guard),
-                folders: Arc::clone(&watched.folders),
-                interest: (self.interest)(mailbox),
-                positions: positions
-                    .filter(|p| p.mailbox == mailbox)
-                    .cloned()
-                    .collect(),
-                ready,
-                seed: self.seed ^ watched.readiness.len() as u64,
-            },
-            place,
-        );
-        (watch, readiness)
+        let parts = watch::Parts {
+            shared: Arc::clone(&self.shared),
+            account: Arc::clone(account),
+            guard: Arc::clone(&watched.guard),
+            folders: Arc::clone(&watched.folders),
+            interest: (self.interest)(mailbox),
+            positions: positions
+                .filter(|p| p.mailbox == mailbox)
+                .cloned()
+                .collect(),
+            ready,
+            seed: self.seed.wrapping_add(tasks.len() as u64),
+        };
+        watched.watches.insert(place.clone(), readiness);
+        tasks.spawn(Watch::new(parts, place).run(self.stop.subscribe()));
+    }
+}
+
+/// Watches every folder that the interest names: mails of earlier runs may still come, or have to be removed.
+async fn follow(
+    watches: Weak<Inner>,
+    mailbox: String,
+    mut interest: channel::Receiver<Interest>,
+    mut stop: channel::Receiver<bool>,
+) {
+    loop {
+        let folders = interest.borrow_and_update().folders.clone();
+        let Some(watches) = watches.upgrade() else {
+            return;
+        };
+        for folder in folders {
+            watches.begin(
+                &mut lock(&watches.running),
+                &mailbox,
+                Place::folder(&folder),
+            );
+        }
+        drop(watches);
+        tokio::select! {
+            changed = interest.changed() => if changed.is_err() { return },
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
     }
 }
 
 impl fmt::Debug for Watches {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mailboxes: Vec<String> = lock(&self.running).mailboxes.keys().cloned().collect();
+        let mailboxes: Vec<String> = lock(&self.0.running).mailboxes.keys().cloned().collect();
         f.debug_struct("Watches")
             .field("mailboxes", &mailboxes)
             .finish_non_exhaustive()
@@ -224,26 +272,6 @@ impl fmt::Debug for Watches {
 impl<I> fmt::Debug for Setup<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Setup").finish_non_exhaustive()
-    }
-}
-
-impl Mailbox {
-    fn new(account: MailboxAccount) -> Self {
-        Self {
-            account: Arc::new(account),
-            guard: Arc::default(),
-            folders: Arc::default(),
-            readiness: Vec::new(),
-            asked_for: BTreeSet::new(),
-        }
-    }
-}
-
-/// RFC 9051 §5.1: INBOX, in any case, is one folder.
-fn inbox_in_capitals(folder: &str) -> &str {
-    match folder.eq_ignore_ascii_case("INBOX") {
-        true => "INBOX",
-        false => folder,
     }
 }
 

@@ -24,6 +24,9 @@ const FRESH: Duration = Duration::from_secs(2);
 /// … unless so many messages wait.
 const MANY: usize = 500;
 
+/// Rounds that may end with their connection and are tried again.
+const TRIES: u32 = 3;
+
 /// What a watch remembers about removals.
 #[derive(Debug, Default)]
 pub(super) struct Removal {
@@ -31,6 +34,8 @@ pub(super) struct Removal {
     uid_validity: u32,
     /// Removed, gone already, or not ours: not to be tried again.
     settled: BTreeSet<u32>,
+    /// Rounds that ended with their connection.
+    broken: u32,
     /// The server cannot or will not remove chosen messages; said once.
     impossible: bool,
 }
@@ -75,6 +80,23 @@ impl Removal {
         reader: &Reader,
         uids: &[u32],
     ) -> Result<(), End> {
+        // Whatever comes of it, the same is not tried again as long as it is wished: a round always gets somewhere.
+        self.settled.extend(uids);
+        let outcome = self.round(session, reader, uids).await;
+        if matches!(outcome, Err(End::Failed(_))) && self.broken < TRIES {
+            // Unless the connection ended over it; but looking must not suffer for ever from removing.
+            self.broken += 1;
+            self.settled.retain(|uid| !uids.contains(uid));
+        }
+        outcome
+    }
+
+    async fn round(
+        &mut self,
+        session: &mut Session,
+        reader: &Reader,
+        uids: &[u32],
+    ) -> Result<(), End> {
         let selected = match session.select(reader.folder(), Access::ReadWrite).await {
             Ok(selected) => selected,
             Err(error) => return self.give_up(reader, error),
@@ -92,7 +114,6 @@ impl Removal {
         let mut gone: BTreeSet<u32> = uids.iter().copied().collect();
         for message in headers {
             gone.remove(&message.uid);
-            self.settled.insert(message.uid);
             match tag::find_in_headers(&message.header) {
                 Some(tag) if reader.tag_of(message.uid).is_none_or(|told| *told == tag) => {
                     ours.push(message.uid);
@@ -115,7 +136,6 @@ impl Removal {
                 Err(error) => return self.give_up(reader, error),
             }
         }
-        self.settled.extend(&gone);
         let messages: Vec<MessageKey> = ours
             .into_iter()
             .chain(gone)
@@ -129,6 +149,7 @@ impl Removal {
             return Ok(());
         }
         reader
+            .shared()
             .tell(News::Removed {
                 mailbox: reader.mailbox().to_owned(),
                 messages,

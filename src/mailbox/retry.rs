@@ -12,6 +12,8 @@ const LONGEST: Duration = Duration::from_secs(60);
 pub(super) const GOOD_SESSION: Duration = Duration::from_secs(30);
 /// Logins refused in a row, over all folders of the mailbox, before the guard closes. Servers lock accounts.
 const REFUSALS: u32 = 3;
+/// How long to wait for the attempts of other folders.
+const AFTER_OTHERS: Duration = Duration::from_millis(20);
 const CLOSED_FOR: Duration = Duration::from_secs(300);
 
 /// How long to wait after `failed` failures in a row. `dice` is 0 … 1 and keeps many watches from trying together.
@@ -52,7 +54,7 @@ impl LoginGuard {
             self.refused = REFUSALS - 1;
         }
         if self.refused + self.trying >= REFUSALS {
-            return Err(FIRST);
+            return Err(AFTER_OTHERS);
         }
         self.trying += 1;
         Ok(())

@@ -22,16 +22,30 @@ use super::{Folders, Shared, lock};
 
 /// For each IMAP command. Generous: opening a huge folder takes its time.
 const COMMAND: Duration = Duration::from_secs(30);
+const INBOX: &str = "INBOX";
+/// What the junk folder is called until its name is known.
+const NAMELESS: &str = "Junk";
 /// Successful looks are told at most so often while the watch polls fast.
 const TOLD_EVERY: Duration = Duration::from_millis(100);
 
 /// What is watched.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
     /// A folder in which mail is expected.
     Folder(String),
     /// Whatever folder is the junk folder (RFC 6154), if there is one.
     Junk,
+}
+
+impl Place {
+    /// A folder by its name as people write it.
+    pub(super) fn folder(name: &str) -> Self {
+        // RFC 9051 §5.1: INBOX, in any case, is one folder.
+        match name.eq_ignore_ascii_case(INBOX) {
+            true => Self::Folder(INBOX.to_owned()),
+            false => Self::Folder(name.to_owned()),
+        }
+    }
 }
 
 /// What a watch is made of.
@@ -83,6 +97,8 @@ pub(super) struct Watch {
     claimed: Option<String>,
     /// The junk folder was looked for and not there: all that it holds later is new.
     was_absent: bool,
+    /// Something was told of the junk folder before its name was known: from then on it is told of under both names.
+    was_nameless: bool,
     /// What is wanted, and since when.
     wanted: Interest,
     since: Instant,
@@ -105,6 +121,7 @@ impl Watch {
             removal: Removal::default(),
             claimed: None,
             was_absent: false,
+            was_nameless: false,
             wanted: Interest::default(),
             since: Instant::now(),
             failed: 0,
@@ -167,9 +184,10 @@ impl Watch {
 
     async fn converse(&mut self, session: &mut Session, stop: &mut Stop) -> Result<(), End> {
         let (folder, junk) = loop {
+            let began = Instant::now();
             match self.find_folder(session).await? {
                 Some(found) => break found,
-                None => self.wait_for_junk(stop).await?,
+                None => self.wait_for_junk(began, stop).await?,
             }
         };
         self.claim(&folder)?;
@@ -182,7 +200,9 @@ impl Watch {
             None => {
                 let account = &self.parts.account.name;
                 let position = self.parts.positions.iter().find(|p| p.folder == folder);
-                let from = (position, self.was_absent);
+                // What is expected there already may have come while the folder could not be opened.
+                let from_the_start = self.was_absent || self.is_expected(&folder, junk);
+                let from = (position, from_the_start);
                 Reader::begin(&self.parts.shared, account, (&folder, junk), from, session).await?
             }
         };
@@ -193,8 +213,8 @@ impl Watch {
 
     /// The folder to open, and whether it is the junk folder; `None` if there is no junk folder.
     async fn find_folder(&self, session: &mut Session) -> Result<Option<(String, bool)>, End> {
-        if self.place == Place::Folder("INBOX".to_owned()) {
-            return Ok(Some(("INBOX".to_owned(), false)));
+        if self.place == Place::folder(INBOX) {
+            return Ok(Some((INBOX.to_owned(), false)));
         }
         // Also tells the session how the server spells the name.
         let folders = session.folders().await?;
@@ -213,10 +233,22 @@ impl Watch {
         })
     }
 
+    /// Whether a mail that was sent before may lie in the folder; in the junk folder any may.
+    fn is_expected(&self, folder: &str, junk: bool) -> bool {
+        let interest = self.parts.interest.borrow();
+        interest
+            .folders
+            .iter()
+            .any(|expected| junk || expected == folder)
+    }
+
     /// Waits until it is time to look for a junk folder again: many servers make it for the first junk mail.
-    async fn wait_for_junk(&mut self, stop: &mut Stop) -> Result<(), End> {
+    async fn wait_for_junk(&mut self, began: Instant, stop: &mut Stop) -> Result<(), End> {
         self.was_absent = true;
+        self.was_nameless = true;
         self.recovered();
+        // That it does not exist is as good as a look.
+        self.tell_looked(NAMELESS, began).await?;
         let now = Instant::now();
         let (Wait::Poll(pause) | Wait::Idle(pause)) =
             poll::next(now, now, &self.wanted, self.since, false, Pace::ABSENT);
@@ -269,14 +301,15 @@ impl Watch {
             self.recovered();
             let wait = self.next(began, idle);
             if told.is_none_or(|told| began - told >= TOLD_EVERY) || wait.length() >= TOLD_EVERY {
-                reader.looked(began).await?;
+                self.tell_looked(reader.folder(), began).await?;
                 told = Some(began);
             }
-            if ending {
-                if doomed.is_empty() {
-                    return Err(End::Stopped);
-                }
+            if !doomed.is_empty() {
+                // There may be more; opening the folder again was a look.
                 continue;
+            }
+            if ending {
+                return Err(End::Stopped);
             }
             match wait {
                 Wait::Poll(pause) => tokio::select! {
@@ -323,6 +356,21 @@ impl Watch {
         self.wanted = wanted;
     }
 
+    /// Tells that a look which began then has seen all.
+    async fn tell_looked(&self, folder: &str, began: Instant) -> Result<(), End> {
+        let alias = (self.was_nameless && folder != NAMELESS).then_some(NAMELESS);
+        for folder in [Some(folder), alias].into_iter().flatten() {
+            let news = News::Looked {
+                mailbox: self.parts.account.name.clone(),
+                folder: folder.to_owned(),
+                began,
+                began_at: self.parts.shared.wall(began),
+            };
+            self.parts.shared.tell(news).await?;
+        }
+        Ok(())
+    }
+
     fn recovered(&mut self) {
         if self.told.take().is_some() {
             tracing::info!(mailbox = self.parts.account.name, place = ?self.place, "readable again");
@@ -345,17 +393,19 @@ impl Watch {
         }
         self.told = Some(failure.clone());
         tracing::info!(mailbox = self.parts.account.name, place = ?self.place, "cannot be read: {}", failure.line());
+        let folder = match (&self.claimed, &self.place) {
+            (Some(folder), _) | (None, Place::Folder(folder)) => folder.clone(),
+            (None, Place::Junk) => {
+                self.was_nameless = true;
+                NAMELESS.to_owned()
+            }
+        };
         let news = News::Blind {
             mailbox: self.parts.account.name.clone(),
-            folder: self.place.to_string(),
+            folder,
             failure,
         };
-        self.parts
-            .shared
-            .news
-            .send(news)
-            .await
-            .map_err(|_| End::Stopped)
+        self.parts.shared.tell(news).await
     }
 
     /// Waits before the next attempt; less when a mail begins to be awaited meanwhile.
@@ -375,15 +425,6 @@ impl Watch {
                 }
                 () = stopped(stop) => return Err(End::Stopped),
             }
-        }
-    }
-}
-
-impl std::fmt::Display for Place {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Folder(name) => f.write_str(name),
-            Self::Junk => f.write_str("Junk"),
         }
     }
 }

@@ -248,3 +248,6 @@ fn nothing(for_each: &ForEach, domain: &str) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,18 @@
 //! Everything that is tested through the public interface.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
 
+mod architecture;
+mod cli;
 mod config_errors;
+mod config_plan;
 mod config_shipped;
+mod docs;
+mod live;
+mod mailbox_watch;
+mod net;
 mod schemas;
+mod validate;

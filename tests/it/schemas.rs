@@ -7,8 +7,11 @@ use postrider::config::{self, Request};
 use postrider::schema;
 use serde_json::Value;
 
+/// File, and what it must hold.
+type Published = (&'static str, fn() -> Value);
+
 /// What people write.
-const WRITTEN: [(&str, fn() -> Value); 2] = [
+const WRITTEN: [Published; 2] = [
     ("scenarios/scenario.v1.json", schema::scenario),
     ("scenarios/config.v1.json", schema::config),
 ];
@@ -47,6 +50,30 @@ fn every_key_has_a_description_and_an_example() {
         });
     }
     assert!(lacking.is_empty(), "{}", lacking.join("\n"));
+}
+
+#[test]
+fn every_example_is_right() {
+    let mut wrong = Vec::new();
+    for (file, generate) in WRITTEN {
+        let root = generate();
+        let mut schemas = Vec::new();
+        walk(&root, &mut |schema| schemas.push(schema.clone()));
+        for schema in schemas
+            .into_iter()
+            .filter(|schema| schema.contains_key("examples"))
+        {
+            let examples = schema["examples"].as_array().cloned().unwrap_or_default();
+            let mut whole = schema;
+            whole.insert("$defs".to_owned(), root["$defs"].clone());
+            let validator = jsonschema::validator_for(&Value::Object(whole)).unwrap();
+            let bad = examples
+                .iter()
+                .filter(|example| !validator.is_valid(example));
+            wrong.extend(bad.map(|example| format!("{file}: {example}")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// Older YAML readers take these words for truth values.

@@ -103,12 +103,16 @@ pub async fn open(
     };
     let mut session = greeted(stream, endpoint, &setup, observer).await?;
 
-    let _login = Stopwatch::start(observer, Phase::ImapLogin);
-    session
-        .login(&account.username, password.expose())
-        .await
-        .map_err(|error| failure(&error))?;
-    Ok(session)
+    let login = Stopwatch::start(observer, Phase::ImapLogin);
+    let outcome = session.login(&account.username, password.expose()).await;
+    drop(login);
+    match outcome {
+        Ok(()) => Ok(session),
+        Err(error) => {
+            session.logout().await;
+            Err(failure(&error))
+        }
+    }
 }
 
 /// The reason and the line for an error of the conversation.
@@ -347,4 +351,4 @@ async fn encrypt(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -2,6 +2,7 @@
 
 mod arrival;
 mod check;
+mod duration;
 mod judge;
 mod prepare;
 mod preview;
@@ -36,11 +37,11 @@ impl Kind for Deliver {
     }
 
     fn longest(&self, message: &MessageDefaults) -> Duration {
-        check::longest(self, message)
+        duration::longest(self, message)
     }
 
     fn patience(&self, _: &MessageDefaults) -> Duration {
-        check::patience(self)
+        duration::patience(self)
     }
 
     fn watches(&self, message: &MessageDefaults) -> Option<(String, String)> {
@@ -76,8 +77,11 @@ impl Kind for Deliver {
         prepared.plan(cx).await?;
         let mut transaction = None;
         for host in &hosts {
-            let tried = Transaction::hold(cx, &prepared, host).await;
+            let mut tried = Transaction::hold(cx, &prepared, host).await;
             let settled = tried.end.is_settled();
+            if !settled {
+                tried.leave().await;
+            }
             transaction = Some(tried);
             // A sender goes on to the next address as long as nobody has taken or refused the mail for good.
             if settled {
@@ -85,7 +89,7 @@ impl Kind for Deliver {
             }
         }
         // `hosts` is never empty: an empty route is a failure of its own.
-        let Some(transaction) = transaction else {
+        let Some(mut transaction) = transaction else {
             return Ok(());
         };
         let replied = transaction.ended;
@@ -95,6 +99,7 @@ impl Kind for Deliver {
                 .record(draft.id, transaction.end.attempt(), replied)
                 .await?;
         }
+        transaction.leave().await;
         let facts = judge::Facts::new(cx, &prepared, &transaction);
         judge::transaction(self, cx, &facts);
         self.follow(cx, &prepared, &transaction.end, replied).await;

@@ -82,8 +82,13 @@ impl Kind for Dns {
     const NAME: &'static str = "dns";
 
     fn check(&self, _: &Names<'_>, _: Place, problems: &mut Vec<Problem>) {
-        let mut wrong =
-            |at: Place, title: String| problems.push(Problem::error("bad-value", at, title));
+        // What is wrong stands before the colon, what to do behind it.
+        let mut wrong = |at: Place, text: String| {
+            problems.push(match text.split_once(": ") {
+                Some((title, help)) => Problem::error("bad-value", at, title).help(help),
+                None => Problem::error("bad-value", at, text),
+            });
+        };
         if let Some(problem) = self.query.literal().as_deref().and_then(name_problem) {
             wrong(self.query.at, problem);
         }

@@ -5,7 +5,9 @@ mod words;
 
 use std::time::SystemTime;
 
-use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
+use lettre::message::header::{
+    ContentTransferEncoding, ContentType, HeaderName, HeaderValue, MIME_VERSION_1_0,
+};
 use lettre::message::{Body, Mailbox as Addressee, MessageBuilder};
 use postrider_wire::address::{HeaderText, Mailbox};
 use postrider_wire::message::tag;
@@ -100,6 +102,8 @@ impl Letter<'_> {
             .to(addressee(self.recipient)?)
             .subject(subject)
             .message_id(Some(format!("<{}>", self.message_id)))
+            // RFC 2045 §4: without it the other Content fields mean nothing.
+            .header(MIME_VERSION_1_0)
             .header(ContentType::TEXT_PLAIN)
             .raw_header(field("Auto-Submitted", "auto-generated")?)
             .raw_header(field(

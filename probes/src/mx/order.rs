@@ -38,6 +38,7 @@ mod tests {
             name: name.to_owned(),
             preference,
             addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
+            unusable: Vec::new(),
             cname: None,
             failure: None,
         }

@@ -78,6 +78,7 @@ fn host(name: &str, preference: u16) -> MxHost {
         name: name.to_owned(),
         preference,
         addresses: Vec::new(),
+        unusable: Vec::new(),
         cname: None,
         failure: None,
     }

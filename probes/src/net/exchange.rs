@@ -67,9 +67,9 @@ impl Attempt {
         // One datagram may get lost, so the question is sent once more at half time; an answer to either counts.
         let half = self.began + (self.deadline - self.began) / 2;
         for until in [half, self.deadline] {
-            socket
-                .send(&query)
+            timeout_at(self.deadline, socket.send(&query))
                 .await
+                .map_err(|_| self.timed_out())?
                 .map_err(|error| self.unreachable(&error))?;
             while let Ok(received) = timeout_at(until, socket.recv(&mut buffer)).await {
                 // The socket is connected, so a closed port is known at once.

@@ -15,6 +15,8 @@ const LONGEST_CHAIN: usize = 16;
 pub struct Addresses {
     /// IPv4 before IPv6, each in the server's order, each once.
     pub addresses: Vec<IpAddr>,
+    /// Addresses that no host can have, such as `0.0.0.0`: a connection to them would end up at the probe itself.
+    pub unusable: Vec<IpAddr>,
     /// What the name is an alias of.
     pub alias_of: Option<String>,
     /// Why addresses may be missing.
@@ -78,13 +80,30 @@ impl Addresses {
             self.alias_of.get_or_insert_with(|| owner.to_owned());
         }
         for record in answer.records.iter().filter(|record| record.name == owner) {
-            if let RecordData::Address(address) = record.data
-                && !self.addresses.contains(&address)
-            {
-                self.addresses.push(address);
+            let RecordData::Address(address) = record.data else {
+                continue;
+            };
+            let list = match can_be_a_host(address) {
+                true => &mut self.addresses,
+                false => &mut self.unusable,
+            };
+            if !list.contains(&address) {
+                list.push(address);
             }
         }
     }
+}
+
+/// Loopback and private addresses are hosts of somebody's network, and of every laboratory.
+fn can_be_a_host(address: IpAddr) -> bool {
+    let no_host = address.is_unspecified()
+        || address.is_multicast()
+        || match address {
+            IpAddr::V4(address) => address.is_broadcast(),
+            // IPv4 in disguise: it belongs into an A record, where it is seen for what it is.
+            IpAddr::V6(address) => address.to_ipv4_mapped().is_some(),
+        };
+    !no_host
 }
 
 /// Follows the aliases of `name` (lower-case) within one answer; a loop ends after some rounds.

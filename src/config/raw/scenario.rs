@@ -278,6 +278,8 @@ impl schemars::JsonSchema for RawStep {
             }
         }
         schema.insert("oneOf".to_owned(), one_of.into());
+        let shown = example("{id: pause, wait: {for: 30s}}");
+        schema.insert("examples".to_owned(), vec![shown].into());
         schema
     }
 }

@@ -8,7 +8,7 @@ mod json;
 use postrider_probes::setting::{Place, Problem, Severity};
 use postrider_wire::text::visible;
 
-use super::load::Loaded;
+use super::loaded::Loaded;
 use super::source::Sources;
 
 /// How mistakes are written.

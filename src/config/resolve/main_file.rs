@@ -19,7 +19,7 @@ use crate::config::raw::{
 };
 
 /// What the main file says, for [`Plan`](crate::config::plan::Plan).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::config) struct MainFile {
     pub(in crate::config) vantage: String,
     pub(in crate::config) include: Vec<Spanned<String>>,
@@ -35,6 +35,23 @@ pub(in crate::config) struct MainFile {
 
 /// When a mail is given up: longer than most senders try (RFC 5321 §4.5.4.1 asks for 4 to 5 days).
 const LOST_AFTER: Duration = Duration::from_secs(5 * 86_400);
+
+impl Default for MainFile {
+    /// What holds when nothing is written.
+    fn default() -> Self {
+        Self {
+            vantage: "local".to_owned(),
+            include: Vec::new(),
+            inventory: Inventory::default(),
+            platform: PlatformDefaults::default(),
+            resolver: None,
+            senders: BTreeMap::new(),
+            mailboxes: BTreeMap::new(),
+            lost_after: LOST_AFTER,
+            secret_places: HashMap::new(),
+        }
+    }
+}
 
 /// Resolves the main file; `root` is the place of its first key, `cuts` is what was wrong and left out.
 pub(in crate::config) fn main_file(
@@ -52,26 +69,26 @@ pub(in crate::config) fn main_file(
         .as_ref()
         .map(|platform| scope.platform(platform))
         .unwrap_or_default();
-    let lost_after = raw.lost_after.map_or(LOST_AFTER, |period| period.0);
-    if let (true, Some(period)) = (lost_after.is_zero(), raw.lost_after) {
-        scope.error(
-            "bad-value",
-            period.at,
-            "`lost_after` is longer than nothing",
-        );
-    }
     let mut main = MainFile {
-        vantage: raw
-            .vantage
-            .as_ref()
-            .map_or_else(|| "local".to_owned(), |vantage| vantage.value.clone()),
         include: raw.include.clone(),
         inventory,
         platform,
         resolver: raw.resolver.as_ref().and_then(|text| scope.resolver(text)),
-        lost_after,
         ..MainFile::default()
     };
+    if let Some(vantage) = &raw.vantage {
+        main.vantage.clone_from(&vantage.value);
+    }
+    if let Some(period) = raw.lost_after {
+        main.lost_after = period.0;
+        if period.0.is_zero() {
+            scope.error(
+                "bad-value",
+                period.at,
+                "`lost_after` is longer than nothing",
+            );
+        }
+    }
     for (name, sender) in &raw.senders.0 {
         scope.name("the name of a sender", name);
         if let Some(dkim) = &sender.dkim {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use postrider_probes::Probe;
 use postrider_probes::kind::{Names, Places};
 use postrider_probes::kinds::deliver::MessageDefaults;
-use postrider_probes::setting::{Period, Place, Spanned};
+use postrider_probes::setting::{Period, Place, Problem, Spanned};
 
 use super::Scope;
 use super::variables::Items;
@@ -26,6 +26,29 @@ pub(in crate::config) struct Found<'a> {
     pub(in crate::config) used_mailboxes: &'a RefCell<BTreeSet<String>>,
 }
 
+/// What was wrong in the file and was left out of it.
+struct Cuts<'a>(&'a BTreeSet<(Place, String)>);
+
+impl Cuts<'_> {
+    /// Whether this key was left out of the map at this place.
+    fn has(&self, map: Place, key: &str) -> bool {
+        self.0.contains(&(map, key.to_owned()))
+    }
+
+    /// Whether anything was left out of the map at this place.
+    fn any(&self, map: Place) -> bool {
+        self.0.iter().any(|(place, _)| *place == map)
+    }
+
+    /// Whether what a problem asks for is something that was left out.
+    fn explain(&self, problem: &Problem) -> bool {
+        let help = problem.help.as_deref().unwrap_or_default();
+        self.0
+            .iter()
+            .any(|(_, key)| !key.is_empty() && help.contains(&format!("`{key}:")))
+    }
+}
+
 /// Resolves one scenario file. The result counts only when no error was reported.
 pub(in crate::config) fn scenario(
     read: &Read<RawScenario>,
@@ -36,7 +59,8 @@ pub(in crate::config) fn scenario(
 ) -> Option<Scenario> {
     let raw = read.value.as_ref()?;
     let root = tree.place;
-    let cut = |at: Place, key: &str| read.cuts.contains(&(at, key.to_owned()));
+    let cuts = Cuts(&read.cuts);
+    let cut = |at: Place, key: &str| cuts.has(at, key);
     if raw.version.is_some() || !cut(root, "version") {
         scope.version(raw.version, root, "a scenario");
     }
@@ -100,9 +124,7 @@ pub(in crate::config) fn scenario(
             for_each: step.keys.for_each.is_some(),
             ..names
         };
-        let lacks = |key: &str| !cut(step.at, key);
-        let some_cut = read.cuts.iter().any(|(place, _)| *place == step.at);
-        steps.extend(scope.step(step, node, &names, file, lacks("id"), some_cut));
+        steps.extend(scope.step(step, node, &names, file, &cuts));
     }
     scope.templates(tree, &read.templates, &items(tree, written));
 
@@ -162,12 +184,11 @@ impl Scope<'_> {
         node: &Node,
         names: &Names<'_>,
         file: &Path,
-        id_is_missing: bool,
-        some_cut: bool,
+        cuts: &Cuts<'_>,
     ) -> Option<Step> {
         match &raw.keys.id {
             Some(id) => self.name("the id of a step", id),
-            None if !id_is_missing => {}
+            None if cuts.has(raw.at, "id") => {}
             None => self.missing("id", raw.at, "a step", "id: …"),
         }
         if let Some(title) = &raw.keys.title {
@@ -184,13 +205,17 @@ impl Scope<'_> {
                 places: Places(&below),
                 ..*names
             };
-            probe.check(&names, verb.at, &mut self.problems);
+            let mut found = Vec::new();
+            probe.check(&names, verb.at, &mut found);
+            // What seems to be missing may be what was wrong, and has been said.
+            found.retain(|problem| problem.code != "missing-key" || !cuts.explain(problem));
+            self.problems.extend(found);
         }
         let verbs: Vec<&str> = Probe::CATALOGUE.iter().map(|(verb, _)| *verb).collect();
         let (verb, probe) = match raw.verbs.as_slice() {
             [(verb, probe)] => (verb, probe),
             // What was cut out may have been the verb; then its own mistake is enough.
-            [] if some_cut => return None,
+            [] if cuts.any(raw.at) => return None,
             [] => {
                 let at = raw.keys.id.as_ref().map_or(raw.at, |id| id.at);
                 let problem =

@@ -274,6 +274,9 @@ impl<'t> Builder<'t, '_> {
         ) || self.line_starts_with_tab(at.line);
         match error.kind() {
             ErrorKind::RecursionLimitExceeded => *self.too_deep(at),
+            ErrorKind::DirectiveDisallowed => {
+                Problem::error("yaml-syntax", at, "directives have no meaning here")
+            }
             _ if tab => {
                 let line = self.text.lines().nth(at.line as usize - 1).unwrap_or("");
                 let before = line.chars().take_while(|c| *c != '\t').count();
@@ -352,10 +355,147 @@ fn measure(node: &Node) -> (u32, usize) {
     }
 }
 
+/// As the middle of a sentence; abbreviations stay.
 fn lower_first(text: &str) -> String {
     let mut letters = text.chars();
-    letters
-        .next()
-        .map(|first| first.to_lowercase().chain(letters).collect())
-        .unwrap_or_default()
+    match (letters.next(), letters.clone().next()) {
+        (Some(first), Some(second)) if !second.is_uppercase() => {
+            first.to_lowercase().chain(letters).collect()
+        }
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(text: &str) -> Node {
+        let mut problems = Vec::new();
+        let tree = parse(7, text, &mut problems);
+        assert_eq!(problems, []);
+        tree.unwrap()
+    }
+
+    fn place(node: &Node) -> (u32, u32, u32) {
+        (node.place.line, node.place.column, node.place.width)
+    }
+
+    #[test]
+    fn places_count_characters_from_one() {
+        let tree = tree("é: [ñandú, \"x y\"]\nb:\n  c: plain text   # remark\n  d: |\n    block\n");
+        assert_eq!(tree.place.file, 7);
+        let list = tree.get("é").unwrap().items();
+        assert_eq!(place(&list[0]), (1, 5, 5));
+        assert_eq!(place(&list[1]), (1, 12, 5));
+        let map = tree.get("b").unwrap();
+        assert_eq!(place(map), (3, 3, 1));
+        assert_eq!(place(map.get("c").unwrap()), (3, 6, 10));
+        assert_eq!(place(map.get("d").unwrap()), (5, 5, 5));
+    }
+
+    #[test]
+    fn files_from_other_systems_are_read_alike() {
+        let tree = tree("\u{feff}a: b\r\nc: d\r\n");
+        assert_eq!(place(tree.get("c").unwrap()), (2, 4, 1));
+        let Value::Scalar(scalar) = &tree.get("a").unwrap().value else {
+            panic!("{tree:?}");
+        };
+        assert_eq!(scalar.text, "b");
+    }
+
+    #[test]
+    fn an_alias_is_a_copy_with_ids_of_its_own() {
+        let tree = tree("a: &x { k: [1, 2] }\nb: *x\nc: *x\n");
+        let mut ids = Vec::new();
+        collect(&tree, &mut ids);
+        let mut unique = ids.clone();
+        unique.sort_unstable();
+        unique.dedup();
+        assert_eq!(ids, unique, "ids rise in the order of the text");
+        let (a, b) = (tree.get("a").unwrap(), tree.get("b").unwrap());
+        assert_eq!(a.get("k").unwrap().place, b.get("k").unwrap().place);
+        assert!(b.last_id() < tree.get("c").unwrap().id);
+    }
+
+    fn collect(node: &Node, ids: &mut Vec<u32>) {
+        ids.push(node.id);
+        node.items().iter().for_each(|item| collect(item, ids));
+        for entry in node.entries() {
+            ids.push(entry.key.id);
+            collect(&entry.value, ids);
+        }
+    }
+
+    #[test]
+    fn what_is_no_tree_is_one_problem() {
+        for (text, title) in [
+            (
+                "a: &x [*x]\n",
+                "the alias stands inside of what it stands for",
+            ),
+            ("[a, b]: c\n", "a key is a word, not a list or a map"),
+            ("", "the file is empty"),
+            (
+                "---\n...\n---\n",
+                "a file holds one document, here starts another",
+            ),
+            ("%TAG ! x\n---\na: b\n", "directives have no meaning here"),
+        ] {
+            let mut problems = Vec::new();
+            assert!(parse(0, text, &mut problems).is_none(), "{text}");
+            let titles: Vec<&str> = problems
+                .iter()
+                .map(|problem| problem.title.as_str())
+                .collect();
+            assert_eq!(titles, [title], "{text}");
+        }
+    }
+
+    #[test]
+    fn anchors_inside_each_other_are_counted() {
+        // Each of these levels would be kept for an alias that never comes.
+        let items = "x,".repeat(9_000);
+        let text = format!(
+            "{}{items}{}",
+            (0..20).map(|n| format!("&a{n} [")).collect::<String>(),
+            "]".repeat(20)
+        );
+        let mut problems = Vec::new();
+        assert!(parse(0, &text, &mut problems).is_none());
+        assert_eq!(problems[0].code, "too-many-nodes");
+    }
+
+    /// What older readers take for something else would be another configuration to them.
+    #[test]
+    fn shipped_files_mean_the_same_to_older_readers() {
+        use super::super::scalar::{Meaning, ambiguity, meaning};
+
+        fn check(node: &Node, file: &str) {
+            if let Value::Scalar(scalar) = &node.value
+                && meaning(scalar) == Meaning::Text
+            {
+                assert_eq!(ambiguity(scalar), None, "{file}: {}", scalar.text);
+            }
+            node.items().iter().for_each(|item| check(item, file));
+            for entry in node.entries() {
+                assert_eq!(
+                    ambiguity(&entry.key.scalar),
+                    None,
+                    "{file}: {}",
+                    entry.key.scalar.text
+                );
+                check(&entry.value, file);
+            }
+        }
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios");
+        let mut seen = 0;
+        for file in glob::glob(&format!("{root}/**/*.yaml")).unwrap() {
+            let file = file.unwrap();
+            let text = std::fs::read_to_string(&file).unwrap();
+            check(&tree(&text), &file.display().to_string());
+            seen += 1;
+        }
+        assert!(seen >= 7, "{seen}");
+    }
 }

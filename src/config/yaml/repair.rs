@@ -339,3 +339,78 @@ fn surroundings<'t>(tree: &'t Node, steps: &[Step], what: &'static str) -> Surro
     }
     around
 }
+
+#[cfg(test)]
+mod tests {
+    use postrider_probes::setting::{Parsed, Period, Spanned};
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::config::yaml::parse;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Outer {
+        inner: Option<Inner>,
+        #[serde(default)]
+        list: Vec<Spanned<u8>>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "they are only read")]
+    struct Inner {
+        text: String,
+        period: Period,
+        address: Parsed<std::net::IpAddr>,
+        number: Option<u16>,
+    }
+
+    fn read_all(text: &str) -> (Option<Outer>, Vec<String>) {
+        let mut problems = Vec::new();
+        let mut tree = parse(0, text, &mut problems).unwrap();
+        let read = read::<Outer>(&mut tree, "the test", &mut problems);
+        let titles = problems.into_iter().map(|problem| problem.title).collect();
+        (read.value, titles)
+    }
+
+    #[test]
+    fn all_that_is_missing_is_said_at_once() {
+        let (value, titles) = read_all("inner: { number: x }\nlist: [1, 300, a, 2]\n");
+        assert_eq!(
+            titles,
+            [
+                "`number` is a whole number from 0 to 65535, not the text `x`",
+                "`inner` needs `text`",
+                "`inner` needs `period`",
+                "`inner` needs `address`",
+                "an item of `list` is a whole number from 0 to 255, not `300`",
+                "an item of `list` is a whole number from 0 to 255, not the text `a`",
+            ]
+        );
+        let outer = value.unwrap();
+        assert!(outer.inner.is_none(), "what lacks something is left out");
+        let kept: Vec<u8> = outer.list.iter().map(|item| item.value).collect();
+        assert_eq!(kept, [1, 2], "what is right is kept");
+    }
+
+    #[test]
+    fn what_was_wrong_is_not_also_missing() {
+        let (_, titles) = read_all("inner: { text: 1, peroid: 2s, address: here }\n");
+        assert_eq!(
+            titles,
+            [
+                "`1` without quotes is a number for some YAML readers, and a text is meant",
+                "`peroid` is not a key of `inner`",
+                "`here` is not an IP address",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_file_of_another_kind_is_one_mistake() {
+        let (value, titles) = read_all("[1, 2]\n");
+        assert!(value.is_none());
+        assert_eq!(titles, ["the test has keys of its own below it"]);
+    }
+}

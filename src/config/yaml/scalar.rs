@@ -54,12 +54,12 @@ pub(super) fn meaning(scalar: &Scalar) -> Meaning {
         _ => {}
     }
     let numeric = |byte: u8| byte.is_ascii_digit() || b"+-.eE".contains(&byte);
-    if digits.bytes().any(|byte| byte.is_ascii_digit()) && text.bytes().all(numeric) {
-        if let Ok(number) = text.parse() {
-            return Meaning::Float(number);
-        }
+    let looks_numeric =
+        digits.bytes().any(|byte| byte.is_ascii_digit()) && text.bytes().all(numeric);
+    match text.parse() {
+        Ok(number) if looks_numeric => Meaning::Float(number),
+        _ => Meaning::Text,
     }
-    Meaning::Text
 }
 
 /// Why a scalar without quotes is not certainly a text: what a YAML reader, this or an older one, makes of it.

@@ -126,6 +126,9 @@ async fn a_junk_folder_that_is_made_for_the_first_junk_mail_is_found() {
     assert_eq!(arrival.key, key("Spam", 1, 1));
     assert!(arrival.junk);
     assert!(arrival.seen - visible < Duration::from_millis(500));
+    // Under its name, and under the one that it went by while nobody knew it.
+    bench.looked("Spam").await;
+    bench.looked("Junk").await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -163,6 +166,20 @@ async fn what_was_there_before_is_not_told() {
     let mut bench = Bench::ready(&server).await;
     server.deliver("INBOX", &tagged(4));
     assert_eq!(bench.arrival().await.key.uid, 4);
+}
+
+/// The mailbox could not be opened when the mail was sent, so there is no position to go on from.
+#[tokio::test(start_paused = true)]
+async fn what_is_expected_may_be_there_before_the_first_look() {
+    let server = Server::new();
+    server.deliver("INBOX", FOREIGN);
+    let uid = server.deliver("INBOX", &tagged(1));
+    let mut bench = Bench::with(&server, Vec::new());
+    bench
+        .interest
+        .send_modify(|interest| interest.folders = vec!["INBOX".to_owned()]);
+    bench.watches.add("alice", "INBOX");
+    assert_eq!(bench.arrival().await.key, key("INBOX", 1, uid));
 }
 
 #[tokio::test(start_paused = true)]
@@ -357,4 +374,31 @@ async fn news_about_looks_does_not_cause_looks() {
     let looks = server.commands("NOOP").len();
     assert!(looks < 1_500, "{looks}");
     assert!(heard < 900, "{heard}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_folder_that_earlier_runs_left_something_in_is_watched_too() {
+    let server = Server::new();
+    server.make_folder("Filtered", "");
+    let mut bench = Bench::with(&server, Vec::new());
+    bench.interest.send_modify(|interest| {
+        interest.folders = vec!["Filtered".to_owned(), "inbox".to_owned(), "Gone".to_owned()];
+    });
+    bench.watches.add("alice", "INBOX");
+    // What is only left over keeps nothing from being sent.
+    bench.watches.ready("alice").await.unwrap();
+    bench.looked("Filtered").await;
+    server.deliver("Filtered", &tagged(1));
+    assert_eq!(bench.arrival().await.key, key("Filtered", 1, 1));
+    bench.watches.shutdown().await;
+    assert_eq!(server.state().open, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_the_watches_ends_them() {
+    let server = Server::new();
+    let bench = Bench::ready(&server).await;
+    drop(bench.watches);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(server.state().open, 0);
 }

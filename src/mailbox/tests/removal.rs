@@ -155,10 +155,32 @@ async fn many_removals_are_done_in_rounds() {
     }
     let all: Vec<MessageKey> = (1..=350).map(|uid| key("INBOX", 1, uid)).collect();
     bench.remove(&all);
+    let began = Instant::now();
     let mut removed = Vec::new();
     while removed.len() < 350 {
         removed.extend(bench.removed().await);
     }
+    assert!(began.elapsed() < Duration::from_secs(1));
     assert_eq!(server.uids("INBOX"), [0_u32; 0]);
     assert!(server.commands("SELECT").len() <= 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_removal_that_breaks_the_connection_is_not_tried_for_ever() {
+    for broken_for_good in [false, true] {
+        let server = Server::new();
+        let mut bench = Bench::with_ours(&server).await;
+        server.switch(|switches| switches.hangs_at = Some("UID STORE"));
+        bench.remove(&[key("INBOX", 1, 2)]);
+        bench.pass(Duration::from_secs(40)).await;
+        if !broken_for_good {
+            server.switch(|switches| switches.hangs_at = None);
+            assert_eq!(bench.removed().await, [key("INBOX", 1, 2)]);
+            continue;
+        }
+        bench.pass(Duration::from_secs(3_600)).await;
+        assert_eq!(server.commands("UID STORE").len(), 4);
+        server.deliver("INBOX", &tagged(9));
+        assert_eq!(bench.arrival().await.key.uid, 7);
+    }
 }

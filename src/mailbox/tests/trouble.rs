@@ -224,3 +224,26 @@ async fn shutdown_ends_though_the_server_does_not_answer() {
     bench.watches.shutdown().await;
     assert!(began.elapsed() <= Duration::from_secs(10));
 }
+
+/// What is told to be blind must be told to see again under the same name, or nothing in the mailbox can ever be
+/// proven to be absent.
+#[tokio::test(start_paused = true)]
+async fn a_junk_folder_that_was_blind_before_it_had_a_name_recovers() {
+    let server = Server::new();
+    {
+        let mut state = server.state();
+        let junk = state.folders.remove("Junk").unwrap();
+        state.folders.insert("Bulk".to_owned(), junk);
+        state.switches.accept_connections = false;
+    }
+    let mut bench = Bench::with(&server, Vec::new());
+    bench.watches.add("alice", "INBOX");
+    bench
+        .until(|news| matches!(news, News::Blind { folder, .. } if folder == "Junk").then_some(()))
+        .await;
+    server.switch(|switches| switches.accept_connections = true);
+    for _ in 0..3 {
+        bench.looked("Bulk").await;
+        bench.looked("Junk").await;
+    }
+}

@@ -22,7 +22,7 @@ mod select;
 mod session;
 mod status_line;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod transcript;
 
 pub use capabilities::Capabilities;

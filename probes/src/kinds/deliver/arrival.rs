@@ -18,6 +18,8 @@ use crate::span::{duration, share};
 
 /// After the limit, one more look may still be under way: its result tells late from lost.
 const GRACE: Duration = Duration::from_secs(2);
+/// How long further copies are looked for by default; most duplicates come at once.
+const COPIES: Duration = Duration::from_millis(500);
 
 /// Waits for the mail as `expect.arrives` (or `prefer.arrives`) says, and judges what came.
 pub(super) async fn follow(
@@ -51,6 +53,7 @@ pub(super) async fn follow(
             ),
         ));
     }
+    let transit = cx.enter(Phase::Transit, replied);
     let account = wait(cx.around.post.follow(draft.id), draft, arrives, replied).await;
     let expected: Vec<&ArrivalFacts> = account
         .arrivals
@@ -61,11 +64,9 @@ pub(super) async fn follow(
     match expected.first().or(account.arrivals.first().as_ref()) {
         Some(first) => {
             cx.note(first.folder.clone());
-            if let Some(after) = first.after {
-                cx.spent(Phase::Transit, after);
-            }
+            transit.end_with(first.after);
         }
-        None => cx.spent(Phase::Transit, replied.elapsed()),
+        None => drop(transit),
     }
     for finding in judge(arrives, draft, end, &account, &expected) {
         add(finding);
@@ -111,13 +112,10 @@ async fn wait(
             .is_ok()
     };
     if timeout_at(grace, found).await == Ok(true) {
-        if let Some(more) = arrives.watch_copies_for.filter(|more| !more.0.is_zero()) {
-            let _ = timeout_at(
-                Instant::now() + more.0,
-                account.wait_for(|account| account.arrivals.len() > copies),
-            )
-            .await;
-        }
+        let more = arrives.watch_copies_for.map_or(COPIES, |more| more.0);
+        let excess = account.wait_for(|account| account.arrivals.len() > copies);
+        // Copies that come later still are counted by the ledger.
+        let _ = timeout_at(Instant::now() + more, excess).await;
     }
     account.borrow().clone()
 }

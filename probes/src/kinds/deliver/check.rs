@@ -1,7 +1,6 @@
 //! What is wrong with a `deliver:` as it is written, before anything is contacted.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use postrider_wire::address::{HostName, Mailbox};
 
@@ -12,14 +11,6 @@ use super::settings::{
 use crate::account::parse_pin;
 use crate::kind::Names;
 use crate::setting::{Period, Place, Problem, Spanned, Template};
-
-/// A dialogue without a limit of its own counts for so long. Its time-outs add up to far more, but only a server that is
-/// dying by inches uses them all.
-const DIALOGUE: Duration = Duration::from_secs(60);
-/// EHLO, STARTTLS, EHLO, MAIL, RCPT, DATA, QUIT.
-const COMMANDS: u32 = 7;
-/// Addresses of a route that are tried in vain before one answers.
-const HOSTS: u32 = 8;
 
 /// Reports references, contradictions and values that the types cannot refuse; `at` is the verb.
 pub(super) fn check(deliver: &Deliver, names: &Names<'_>, at: Place, problems: &mut Vec<Problem>) {
@@ -55,54 +46,6 @@ pub(super) fn check(deliver: &Deliver, names: &Names<'_>, at: Place, problems: &
             values(expect, &place, problems);
         }
     }
-}
-
-/// How long a check takes that still meets its limits: what `validate` adds up.
-pub(super) fn patience(deliver: &Deliver) -> Duration {
-    let accepted = deliver
-        .expect
-        .as_ref()
-        .and_then(|expect| expect.accepted)
-        .and_then(|accepted| accepted.within);
-    accepted.map_or(DIALOGUE, |period| period.0) + arrival(deliver)
-}
-
-/// How long a check may take by the time-outs of its dialogue and the wait for the arrival.
-pub(super) fn longest(deliver: &Deliver, message: &MessageDefaults) -> Duration {
-    let timeouts = deliver.timeouts.unwrap_or_default();
-    let limit = |written: Option<Period>, usual: u64| {
-        written.map_or(Duration::from_secs(usual), |period| period.0)
-    };
-    let greeting = limit(timeouts.connect, 10) + limit(timeouts.banner, 30);
-    let dialogue = greeting
-        + limit(timeouts.command, 30) * COMMANDS
-        + limit(timeouts.handshake, 15)
-        + limit(timeouts.data, 180)
-        + limit(timeouts.final_reply, 600);
-    let routed = deliver.route.is_some()
-        || (deliver.to_address.is_none() && message.route.is_some())
-        || deliver.approach == Some(Approach::PrimaryFirst);
-    let others = if routed {
-        greeting * HOSTS
-    } else {
-        Duration::ZERO
-    };
-    others + dialogue + arrival(deliver)
-}
-
-fn arrival(deliver: &Deliver) -> Duration {
-    [&deliver.expect, &deliver.prefer]
-        .into_iter()
-        .flatten()
-        .filter_map(|expect| expect.arrives.as_ref())
-        .map(|arrives| {
-            let copies = arrives
-                .watch_copies_for
-                .map_or(Duration::ZERO, |period| period.0);
-            arrives.within.0 + copies
-        })
-        .max()
-        .unwrap_or_default()
 }
 
 impl MessageDefaults {

@@ -45,9 +45,6 @@ pub(super) fn transaction(settings: &Deliver, cx: &Context<'_>, facts: &Facts) {
     if let End::Replied { reply, .. } = &facts.end {
         cx.note(reply.code.to_string());
     }
-    if settings.route.is_some() || (settings.to_address.is_none() && cx.target.is_none()) {
-        cx.note(format!("by {}", facts.host));
-    }
     if facts.tls.as_ref().is_some_and(|tls| tls.insecure) {
         cx.note("insecure: certificate not checked");
     }
@@ -58,6 +55,28 @@ pub(super) fn transaction(settings: &Deliver, cx: &Context<'_>, facts: &Facts) {
     if let Some(prefer) = &settings.prefer {
         for finding in findings(prefer, facts, false) {
             cx.find(finding.as_preference());
+        }
+    }
+    accepted_by(settings, cx, facts);
+}
+
+/// Compares the host that accepted the mail with the one that `expect` and `prefer` name.
+fn accepted_by(settings: &Deliver, cx: &Context<'_>, facts: &Facts) {
+    for (expect, is_expect) in [(&settings.expect, true), (&settings.prefer, false)] {
+        let wanted = expect
+            .as_ref()
+            .and_then(|expect| expect.accepted_by.as_ref());
+        let found = match wanted.map(|wanted| cx.fill(wanted)) {
+            Some(Ok(wanted)) => judge_accepted_by(&wanted, facts, is_expect),
+            Some(Err(failure)) => Some(failure),
+            None => None,
+        };
+        if let Some(finding) = found {
+            cx.find(if is_expect {
+                finding
+            } else {
+                finding.as_preference()
+            });
         }
     }
 }
@@ -113,9 +132,6 @@ fn findings(expect: &Expect, facts: &Facts, is_expect: bool) -> Vec<Finding> {
             Reason::TlsNotOffered,
             "no TLS was used, so there is no certificate to judge",
         ));
-    }
-    if let Some(wanted) = &expect.accepted_by {
-        found.extend(judge_accepted_by(wanted.source(), facts, is_expect));
     }
     found
 }

@@ -8,7 +8,7 @@ use super::settings::{Deliver, Family, Route};
 use crate::context::Context;
 use crate::dialogue::smtp;
 use crate::mx;
-use crate::outcome::{Failure, Mark};
+use crate::outcome::{Failure, Mark, Status};
 use crate::phase::Phase;
 use crate::reason::Reason;
 
@@ -92,6 +92,9 @@ async fn routed(cx: &Context<'_>, route: &Route) -> Result<Vec<Host>, Failure> {
             mx::lookup(cx.around.net, &domain, route.family, LOOKUP_WITHIN),
         )
         .await?;
+    for finding in &set.findings {
+        cx.say(Mark::Unexpected, &finding.line());
+    }
     let mut hosts = Vec::new();
     for (host, address) in mx::sender_order(&set, &mut rand::rng()) {
         if dead
@@ -102,6 +105,12 @@ async fn routed(cx: &Context<'_>, route: &Route) -> Result<Vec<Host>, Failure> {
                 Mark::Info,
                 &format!("{} [{address}] is treated as unreachable", host.name),
             );
+        } else if !cx.around.net.has_route(address) {
+            // Not the platform's fault: a vantage without IPv6 says so once, when the run expands its targets.
+            cx.say(
+                Mark::Info,
+                &format!("no route from here to {} [{address}]", host.name),
+            );
         } else if hosts.len() < MOST_HOSTS {
             hosts.push(Host {
                 name: Some(host.name.clone()),
@@ -110,10 +119,15 @@ async fn routed(cx: &Context<'_>, route: &Route) -> Result<Vec<Host>, Failure> {
         }
     }
     if hosts.is_empty() {
-        return Err(Failure::new(
-            Reason::DnsMismatch,
-            format!("no MX host of {domain} is left to deliver to"),
-        ));
+        // A host without an address for now is another thing than a domain without hosts: its own words say which.
+        let mut findings = set.findings.into_iter();
+        let why = findings.find(|finding| finding.status > Status::Degraded);
+        return Err(why.unwrap_or_else(|| {
+            Failure::new(
+                Reason::DnsMismatch,
+                format!("no MX host of {domain} is left to deliver to"),
+            )
+        }));
     }
     Ok(hosts)
 }

@@ -256,7 +256,7 @@ pub struct Arrives {
     /// How many copies; 1 by default.
     #[schemars(example = 1)]
     pub copies: Option<u32>,
-    /// How long to go on looking for further copies; 0s by default in `run` (the ledger counts later ones).
+    /// How long to go on looking for further copies; 500ms by default. The ledger counts later ones.
     pub watch_copies_for: Option<Period>,
 }
 

@@ -6,6 +6,7 @@ use postrider_wire::smtp::ehlo::Capabilities;
 use postrider_wire::smtp::queue_id;
 use postrider_wire::smtp::reply::Reply;
 use postrider_wire::text::visible;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 
 use super::prepare::Prepared;
@@ -14,7 +15,7 @@ use super::settings::{StopAfter, TlsPolicy};
 use crate::context::Context;
 use crate::dialogue::smtp::{self, Sent, Session};
 use crate::net::connect_failure;
-use crate::outcome::{Failure, Mark};
+use crate::outcome::{Failure, Mark, SmtpFacts};
 use crate::phase::Phase;
 use crate::post::Attempt;
 use crate::reason::Reason;
@@ -83,21 +84,33 @@ impl End {
 
 /// A transaction that ended.
 #[derive(Debug)]
-pub(super) struct Transaction {
+pub(super) struct Transaction<'c, 'a> {
     pub(super) end: End,
     /// When the deciding reply was read; the clock of the delivery starts here.
     pub(super) ended: Instant,
     pub(super) host: Host,
+    /// The connection, as long as it answers.
+    session: Option<Session<'c, 'a>>,
+    _slot: Option<OwnedSemaphorePermit>,
 }
 
-impl Transaction {
+impl<'c, 'a> Transaction<'c, 'a> {
     /// Holds it. Whatever happens is in `end`.
-    pub(super) async fn hold(cx: &Context<'_>, prepared: &Prepared<'_>, host: &Host) -> Self {
-        let _slot = cx.around.slots.acquire(host.address).await;
+    pub(super) async fn hold(cx: &'c Context<'a>, prepared: &Prepared<'_>, host: &Host) -> Self {
+        let slot = cx.around.slots.acquire(host.address).await;
         cx.say(
             Mark::Info,
             &format!("connecting to {} port {}", host.label(), prepared.port),
         );
+        cx.evidence(|evidence| {
+            // What an earlier host of the route said is not said by this one.
+            evidence.smtp = Some(SmtpFacts {
+                host: host.name.clone(),
+                address: Some(host.address),
+                ..SmtpFacts::default()
+            });
+            evidence.tls = None;
+        });
         let mut session = None;
         let end = match converse(cx, prepared, host, &mut session).await {
             Ok(end) => end,
@@ -106,7 +119,10 @@ impl Transaction {
         let ended = Instant::now();
         match &end {
             End::Failed(failure) | End::Unknown(failure) => {
-                cx.say(Mark::Unexpected, &failure.line())
+                cx.say(Mark::Unexpected, &failure.line());
+                if is_broken(failure.reason) {
+                    session = None;
+                }
             }
             End::Replied { reply, .. } => cx.evidence(|evidence| {
                 let facts = evidence.smtp.get_or_insert_default();
@@ -114,23 +130,41 @@ impl Transaction {
                 facts.queue_id = queue_id::from_reply(reply);
             }),
         }
-        // A connection that still answers is left with QUIT.
-        if let (Some(session), End::Replied { .. }) = (session, &end) {
-            session.quit().await;
-        }
         Self {
             end,
             ended,
             host: host.clone(),
+            session,
+            _slot: slot,
+        }
+    }
+
+    /// Leaves with QUIT, if the connection still answers. Comes after the ledger knows the outcome: a server that is slow
+    /// to say goodbye must not delay that.
+    pub(super) async fn leave(&mut self) {
+        if let Some(session) = self.session.take() {
+            session.quit().await;
         }
     }
 }
 
+/// Whether a connection that ended so is not worth a QUIT.
+fn is_broken(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::ConnectReset
+            | Reason::BannerTimeout
+            | Reason::SmtpTimeout
+            | Reason::SmtpUnexpectedReply
+    )
+}
+
+/// Leaves the session in `open` whenever it can still be spoken to.
 async fn converse<'c, 'a>(
     cx: &'c Context<'a>,
     prepared: &Prepared<'_>,
     host: &Host,
-    kept: &mut Option<Session<'c, 'a>>,
+    open: &mut Option<Session<'c, 'a>>,
 ) -> Result<End, Failure> {
     let limits = prepared.limits;
     let to = SocketAddr::new(host.address, prepared.port);
@@ -141,43 +175,39 @@ async fn converse<'c, 'a>(
         )
         .await
         .map_err(|_| {
+            let waited = duration(limits.connect);
             Failure::new(
                 Reason::ConnectTimeout,
-                format!(
-                    "no answer on port {} within {}",
-                    to.port(),
-                    duration(limits.connect)
-                ),
+                format!("no answer on port {} within {waited}", to.port()),
             )
         })?
         .map_err(|error| connect_failure(&error, to, limits.connect))?;
-    let mut session = Session::new(cx, stream, false);
+    let session = open.insert(Session::new(cx, stream, false));
+    let decided = |reply, after| End::Replied {
+        reply,
+        after,
+        final_reply: false,
+    };
     let banner = session.greeting(limits.banner).await?;
     if prepared.stop_after == Some(StopAfter::Banner) {
-        *kept = Some(session);
-        return Ok(End::Replied {
-            reply: banner,
-            after: "connecting",
-            final_reply: false,
-        });
+        return Ok(decided(banner, "connecting"));
     }
     let helo = prepared.helo.to_string();
     let (mut greeted, mut capabilities) = session.ehlo(&helo, limits.command).await?;
-    if wants_tls(prepared.tls, &capabilities)? {
-        session = encrypt(cx, prepared, host, session).await?;
+    if wants_tls(prepared.tls, &capabilities)?
+        && let Some(plain) = open.take()
+    {
+        let session = open.insert(encrypt(cx, prepared, host, plain).await?);
         (greeted, capabilities) = session.ehlo(&helo, limits.command).await?;
     }
     if prepared.stop_after == Some(StopAfter::Ehlo) {
-        *kept = Some(session);
-        return Ok(End::Replied {
-            reply: greeted,
-            after: "EHLO",
-            final_reply: false,
-        });
+        return Ok(decided(greeted, "EHLO"));
     }
-    let (end, session) = transaction(prepared, session, &capabilities).await?;
-    *kept = Some(session);
-    Ok(end)
+    match open {
+        Some(session) => transaction(prepared, session, &capabilities).await,
+        // Never: it is there since the connection was opened.
+        None => Err(Failure::new(Reason::Internal, "the session is gone")),
+    }
 }
 
 fn wants_tls(policy: TlsPolicy, capabilities: &Capabilities) -> Result<bool, Failure> {
@@ -245,77 +275,50 @@ async fn encrypt<'c, 'a>(
 }
 
 /// MAIL, RCPT, DATA, the message (RFC 5321 §3.3). One recipient a transaction.
-async fn transaction<'c, 'a>(
+async fn transaction(
     prepared: &Prepared<'_>,
-    mut session: Session<'c, 'a>,
+    session: &mut Session<'_, '_>,
     capabilities: &Capabilities,
-) -> Result<(End, Session<'c, 'a>), Failure> {
+) -> Result<End, Failure> {
     let command = prepared.limits.command;
     let size = if capabilities.has("SIZE") && !prepared.message.is_empty() {
         format!(" SIZE={}", prepared.message.len())
     } else {
         String::new()
     };
-    let decided = |reply: Reply, after, session| {
-        Ok((
-            End::Replied {
-                reply,
-                after,
-                final_reply: false,
-            },
-            session,
-        ))
+    let decided = |reply: Reply, after| {
+        Ok(End::Replied {
+            reply,
+            after,
+            final_reply: false,
+        })
     };
 
-    let mail = session
-        .command(
-            Phase::Mail,
-            &format!("MAIL FROM:<{}>{size}", prepared.sender.address),
-            command,
-        )
-        .await?;
+    let mail = format!("MAIL FROM:<{}>{size}", prepared.sender.address);
+    let mail = session.command(Phase::Mail, &mail, command).await?;
     if !mail.is_positive_completion() || prepared.stop_after == Some(StopAfter::Mail) {
-        return decided(mail, "MAIL FROM", session);
+        return decided(mail, "MAIL FROM");
     }
-    let rcpt = session
-        .command(
-            Phase::Rcpt,
-            &format!("RCPT TO:<{}>", prepared.envelope_to),
-            command,
-        )
-        .await?;
+    let rcpt = format!("RCPT TO:<{}>", prepared.envelope_to);
+    let rcpt = session.command(Phase::Rcpt, &rcpt, command).await?;
     if !rcpt.is_positive_completion() || prepared.stop_after == Some(StopAfter::Rcpt) {
-        return decided(rcpt, "RCPT TO", session);
+        return decided(rcpt, "RCPT TO");
     }
     let data = session.command(Phase::Data, "DATA", command).await?;
     if !data.is_intermediate() {
         // A 2yz to DATA is no refusal, but nothing can be sent either.
-        return decided(data, "DATA", session);
+        return decided(data, "DATA");
     }
     let cx = session.context();
-    let sent = cx
-        .phase(
-            Phase::Data,
-            session.message(
-                &prepared.message,
-                prepared.limits.data,
-                prepared.limits.final_reply,
-            ),
-        )
-        .await;
-    match sent {
-        Sent::Replied(reply) => Ok((
-            End::Replied {
-                reply,
-                after: "the final dot",
-                final_reply: true,
-            },
-            session,
-        )),
+    let limits = prepared.limits;
+    let sent = session.message(&prepared.message, limits.data, limits.final_reply);
+    match cx.phase(Phase::Data, sent).await {
+        Sent::Replied(reply) => Ok(End::Replied {
+            reply,
+            after: "the final dot",
+            final_reply: true,
+        }),
         Sent::Not(problem) => Err(smtp::no_reply(problem, "DATA, before the final dot")),
-        Sent::Unknown(problem) => Ok((
-            End::Unknown(smtp::no_reply(problem, "the final dot")),
-            session,
-        )),
+        Sent::Unknown(problem) => Ok(End::Unknown(smtp::no_reply(problem, "the final dot"))),
     }
 }

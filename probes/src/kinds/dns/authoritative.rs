@@ -200,6 +200,11 @@ async fn servers_of(
                 message: format!("name server {name}: {}", failure.message),
                 ..failure
             });
+        } else if let Some(address) = found.unusable.first() {
+            findings.push(Finding::new(
+                Reason::DnsMismatch,
+                format!("name server {name} has the address {address}, which no host can have"),
+            ));
         } else if found.addresses.is_empty() {
             findings.push(Finding::new(
                 Reason::DnsNxdomain,

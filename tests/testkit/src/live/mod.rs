@@ -161,20 +161,30 @@ impl Platform {
         for node in [Node::Filter1, Node::Filter2] {
             self.issue_certificate(node, Certificate::Valid)?;
         }
-        let dovecot_directory = self.dovecot_directory();
-        fs::create_dir_all(&dovecot_directory)?;
-        let certificate =
-            self.authority
-                .issue(Certificate::Valid, &[IMAP_NAME], &dovecot_directory, "imap")?;
         // All at once, then wait for each.
+        self.start_dovecot()?;
         let bind = self.bind.insert(bind::start(
             &self.directory.path().join("bind"),
             self.dns,
             &bind::zones(self.options.ipv6, dkim_record),
             &self.guard,
         )?);
-        let dovecot = self.dovecot.insert(dovecot::start(
-            &dovecot_directory,
+        for node in &mut self.nodes {
+            node.start(&self.guard)?;
+        }
+        bind.await_output(bind::READY)?;
+        self.await_dovecot()?;
+        self.nodes.iter_mut().try_for_each(Postfix::await_listening)
+    }
+
+    fn start_dovecot(&mut self) -> io::Result<()> {
+        let directory = self.dovecot_directory();
+        fs::create_dir_all(&directory)?;
+        let certificate =
+            self.authority
+                .issue(Certificate::Valid, &[IMAP_NAME], &directory, "imap")?;
+        self.dovecot = Some(dovecot::start(
+            &directory,
             self.imap,
             self.imaps,
             &certificate,
@@ -182,13 +192,15 @@ impl Platform {
             PASSWORD,
             &self.guard,
         )?);
-        for node in &mut self.nodes {
-            node.start(&self.guard)?;
+        Ok(())
+    }
+
+    fn await_dovecot(&mut self) -> io::Result<()> {
+        match &mut self.dovecot {
+            // It opens both its ports at the same moment.
+            Some(dovecot) => dovecot.await_listening(self.imap, b"1 LOGOUT\r\n"),
+            None => Ok(()),
         }
-        bind.await_output(bind::READY)?;
-        // Dovecot opens both its ports at the same moment.
-        dovecot.await_listening(self.imap, b"1 LOGOUT\r\n")?;
-        self.nodes.iter_mut().try_for_each(Postfix::await_listening)
     }
 
     /// The name server, for UDP and TCP.

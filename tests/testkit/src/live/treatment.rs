@@ -106,6 +106,37 @@ impl Platform {
         )
     }
 
+    /// Lets the node write a header field (`Authentication-Results: …`) above every mail it takes.
+    ///
+    /// # Errors
+    /// The node does not start again.
+    pub fn stamp_mail(&mut self, node: Node, field: &str) -> io::Result<()> {
+        self.treat(
+            node,
+            [(
+                "smtpd_recipient_restrictions",
+                format!("check_recipient_access static:{{PREPEND {field}}}"),
+            )],
+        )
+    }
+
+    /// Stops Dovecot: nobody can log in, and the store keeps what it cannot hand over.
+    pub fn stop_mailboxes(&mut self) {
+        if let Some(dovecot) = self.dovecot.take() {
+            dovecot.stop(&self.guard);
+        }
+    }
+
+    /// Starts Dovecot again, with the mailboxes as they were, and lets the store hand over what it kept.
+    ///
+    /// # Errors
+    /// Dovecot does not start.
+    pub fn start_mailboxes(&mut self) -> io::Result<()> {
+        self.start_dovecot()?;
+        self.await_dovecot()?;
+        self.nodes[Node::Store as usize].flush()
+    }
+
     /// Lets a filter offer no STARTTLS.
     ///
     /// # Errors

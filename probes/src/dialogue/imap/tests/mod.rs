@@ -4,7 +4,7 @@ mod folders;
 mod hostile;
 mod idle;
 mod login;
-mod peer;
+pub(crate) mod peer;
 mod reading;
 mod removing;
 mod starttls;

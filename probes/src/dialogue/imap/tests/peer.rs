@@ -22,11 +22,11 @@ pub(super) fn setup() -> Setup {
 /// A server in a task of its own. Lines of the script: `C: ` what it must be sent, `S: ` what it sends,
 /// `S- ` the same without a line end but with `\r`, `\n` and `\0` for those bytes, `wait N` seconds, `close`. After the script it stays silent
 /// until the client hangs up.
-pub(super) struct Peer(JoinHandle<()>);
+pub(crate) struct Peer(JoinHandle<()>);
 
 impl Peer {
     /// The peer's end, and ours.
-    pub(super) fn start(script: &str) -> (Self, DuplexStream) {
+    pub(crate) fn start(script: &str) -> (Self, DuplexStream) {
         let (ours, theirs) = tokio::io::duplex(1 << 16);
         let script: Vec<String> = script
             .lines()
@@ -36,7 +36,7 @@ impl Peer {
     }
 
     /// Waits for the end of the script and fails where it was left.
-    pub(super) async fn done(self) {
+    pub(crate) async fn done(self) {
         self.0.await.expect("the script was followed");
     }
 }

@@ -1,0 +1,66 @@
+//! Names.
+
+use super::Text;
+
+pub(super) const NXDOMAIN: Text = Text {
+    meaning: "A name server answered, and its answer is that there is no such name or no such record. For an MX host it means that no sender can find its address.",
+    causes: &[
+        "A record was removed or mistyped; a new MX host was published before its A or AAAA record.",
+        "The zone's registration ran out, or its delegation points to servers that no longer hold it.",
+        "A split view: the inside of the network knows the name and the world does not.",
+    ],
+    advice: &[
+        "Ask the zone's own servers and a public resolver: `dig +norecurse @NS NAME TYPE`, then `dig NAME TYPE`.",
+        "After a correction, resolvers may keep the old answer for as long as the SOA's minimum says.",
+    ],
+};
+
+pub(super) const SERVFAIL: Text = Text {
+    meaning: "A name server answered that it could not answer (SERVFAIL, REFUSED) or answered nonsense. It does not mean that the record is absent: senders keep their mail and try again.",
+    causes: &[
+        "DNSSEC signatures ran out or do not match the DS record at the parent; validating resolvers then say SERVFAIL.",
+        "The zone's servers are unreachable for the resolver, or do not hold the zone (lame delegation).",
+        "The resolver refuses to recurse for this client.",
+    ],
+    advice: &[
+        "Compare `dig +cd NAME TYPE` with `dig NAME TYPE`: if only the first answers, it is DNSSEC.",
+        "Follow the delegation with `dig +trace NAME`, and ask each server by itself (`ask: every-authoritative-server`).",
+    ],
+};
+
+pub(super) const TIMEOUT: Text = Text {
+    meaning: "A name server was asked and sent nothing back within the limit. A closed UDP port looks the same as a dropped packet.",
+    causes: &[
+        "The server is down or overloaded, or rate-limits this address.",
+        "A firewall drops UDP or TCP port 53, or large answers (fragments).",
+    ],
+    advice: &[
+        "Try both transports: `dig +notcp` and `dig +tcp`. If only TCP works, look at packet sizes and fragments on the way.",
+        "Many timeouts for different names mean our own resolver: compare with `vantage-dns`.",
+    ],
+};
+
+pub(super) const MISMATCH: Text = Text {
+    meaning: "The answer is there, and it is not what was expected: another record set, a null MX, an MX that is an alias or an address.",
+    causes: &[
+        "Somebody changed the zone and not the scenario, or the other way round.",
+        "Not every authoritative server has the new zone yet: compare the serial numbers in their SOA records.",
+        "A null MX (`0 .`) says that the domain takes no mail; an MX must be a host name with an A or AAAA record, not a CNAME (RFC 5321, section 5.1).",
+    ],
+    advice: &[
+        "The line names what is missing and what is too much. Correct whichever of the two is wrong.",
+        "Old MX records must go: spammers like the ones with the highest number, and mail sent there passes no filter.",
+    ],
+};
+
+pub(super) const BOGUS: Text = Text {
+    meaning: "The zone is signed and the signatures do not prove the answer. Senders that validate treat the domain as unreachable.",
+    causes: &[
+        "Signatures ran out because nobody signs the zone any more.",
+        "A key was changed and the DS record at the parent was not.",
+    ],
+    advice: &[
+        "Compare the DS record at the parent with the DNSKEY in the zone, and look at the dates of the RRSIG records.",
+        "Nothing else about this name can be trusted until that is repaired.",
+    ],
+};

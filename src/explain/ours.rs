@@ -1,0 +1,110 @@
+//! The probe's own side: these say nothing about the mail platform.
+
+use super::Text;
+
+pub(super) const VANTAGE_OFFLINE: Text = Text {
+    meaning: "This machine has no route to the address: no packet was sent.",
+    causes: &[
+        "The network interface is down, or there is no default route (a container without a network).",
+    ],
+    advice: &["`ip route get ADDRESS` on this machine. The platform was not tested."],
+};
+
+pub(super) const VANTAGE_NO_IPV6: Text = Text {
+    meaning: "This machine has no route to IPv6 addresses, so they were not tested. The platform is not blamed for it.",
+    causes: &["The hosting network or the container network has IPv4 only."],
+    advice: &[
+        "Give the vantage IPv6, or leave these targets out: `-4` on the command line, `family: ipv4` in `for_each`.",
+        "Then have another vantage test IPv6: half of the senders use it first.",
+    ],
+};
+
+pub(super) const VANTAGE_PORT25_BLOCKED: Text = Text {
+    meaning: "This machine's network does not let connections to port 25 out, to nobody.",
+    causes: &["Most hosting networks block it until asked."],
+    advice: &[
+        "Ask the provider to open it, or use another vantage; nothing about the platform was tested.",
+    ],
+};
+
+pub(super) const VANTAGE_DNS: Text = Text {
+    meaning: "The resolver that this machine uses cannot be asked, or none is configured.",
+    causes: &[
+        "`resolver:` in the main file names the wrong address or port, or that resolver is stopped.",
+        "There is no usable `/etc/resolv.conf`, as in a bare container.",
+    ],
+    advice: &[
+        "`dig @RESOLVER example.org` from this machine; then set `resolver:` or repair the system's.",
+    ],
+};
+
+pub(super) const CLOCK_SKEW: Text = Text {
+    meaning: "This machine's clock is wrong. Filters refuse mail whose `Date` is days off, and hops cannot be compared.",
+    causes: &["Time synchronisation is off, or a suspended virtual machine woke up."],
+    advice: &["`timedatectl` or `chronyc tracking` on this machine."],
+};
+
+pub(super) const SECRET_MISSING: Text = Text {
+    meaning: "A password or key is named in the configuration, and the file or variable does not exist or is empty.",
+    causes: &[
+        "The secret is not mounted into this container, or the path is relative to another file than thought.",
+        "The service's environment does not have the variable.",
+    ],
+    advice: &["`postrider validate --secrets` checks all of them without contacting anything."],
+};
+
+pub(super) const SECRET_UNREADABLE: Text = Text {
+    meaning: "The file with the secret exists, and this user may not read it, or it is no text.",
+    causes: &["It belongs to another user. The line names owner, mode and our own user."],
+    advice: &["Make it readable for that user alone (`chown`, mode 0400), not for all."],
+};
+
+pub(super) const CANNOT_OBSERVE: Text = Text {
+    meaning: "The mailbox could not be read, so nobody knows whether the mail arrived. We never call a mail lost because IMAP was down.",
+    causes: &[
+        "The IMAP server is down or refuses the login: the message in the line says which.",
+        "The mailbox has no `imap:` section.",
+    ],
+    advice: &[
+        "Have an `imap` step of its own for the mailbox: that one fails, with the reason, when IMAP is broken.",
+        "The ledger keeps the entry; when the mailbox can be read again and the mail is there, it is booked.",
+    ],
+};
+
+pub(super) const OVERRUN: Text = Text {
+    meaning: "The check was still at work when its own time limit ended it. That limit is ours, so nothing is said about the platform.",
+    causes: &[
+        "`timeout:` of the step or scenario, or `--timeout`, is shorter than what the step may wait for.",
+        "Many checks wait for the few connections that one address may have.",
+    ],
+    advice: &[
+        "`postrider validate` warns of limits that can never be met (`timeout-too-short`). Raise the limit or lower `within`.",
+    ],
+};
+
+pub(super) const STORE_FAILED: Text = Text {
+    meaning: "The ledger could not be written. Nothing is sent then: a mail that is not in the books must not be under way.",
+    causes: &["The disk is full, the directory belongs to another user, or the file is damaged."],
+    advice: &[
+        "Look at the directory of `--storage.path` (by default the user's state directory): space, owner, mode.",
+    ],
+};
+
+pub(super) const CANCELLED: Text = Text {
+    meaning: "Somebody ended the run (Ctrl-C, SIGTERM) before this check was done.",
+    causes: &["A person, or a service manager or CI job whose own time limit was over."],
+    advice: &[
+        "Mails that were sent are still in the ledger; the next run that looks into the same mailbox books them.",
+    ],
+};
+
+pub(super) const INTERNAL: Text = Text {
+    meaning: "The probe could not do its work for a reason that is not the platform's: a defect, or a setting that only failed when it was used.",
+    causes: &[
+        "A `source_address` that this machine does not have, or a CA file that is no certificate.",
+        "A defect of this program.",
+    ],
+    advice: &[
+        "Run it again with `-vv`. If the line does not name a setting, report it with that output.",
+    ],
+};

@@ -1,0 +1,72 @@
+//! It works, but; and what was not tried.
+
+use super::Text;
+
+pub(super) const INVENTORY_MISMATCH: Text = Text {
+    meaning: "DNS and `platform.nodes` disagree: an MX address that no node claims, or a node's address that no MX record leads to.",
+    causes: &[
+        "A node was added, moved or removed in one of the two places.",
+        "A forgotten record that leads mail to a machine nobody watches any more.",
+    ],
+    advice: &[
+        "Correct whichever of the two is wrong; results name nodes by this list.",
+        "An address in DNS that is nobody's is the dangerous one: mail goes there.",
+    ],
+};
+
+pub(super) const SLOW: Text = Text {
+    meaning: "Every expectation held, later than `warn_after`; or acceptance took longer than `accepted.within`, which makes it a failure.",
+    causes: &[
+        "The line names the phase or the hop that took most of the time: start there.",
+        "A long `banner` or `rcpt` is a look-up that hangs; a long `data` is a content filter; a long `transit` is a queue.",
+        "A step of about 40 ms on a fast network is a TCP delay between two programs, not work.",
+    ],
+    advice: &[
+        "`postrider show RUN/CHECK` draws all phases and hops. Compare with the same step on the other nodes.",
+        "If it is the new normal, and nobody minds, raise `warn_after`.",
+    ],
+};
+
+pub(super) const DRIFT: Text = Text {
+    meaning: "A series of measurements has left the range that it kept until now.",
+    causes: &["A new version, a fuller disk, another route, more load."],
+    advice: &["Look at what changed when it began, and at which phase moved."],
+};
+
+pub(super) const FALLBACK_USED: Text = Text {
+    meaning: "The mail got through, by another MX host than the preferred one: the fallback does its work, and the primary does not.",
+    causes: &[
+        "The primary refused, did not answer, or answered with 4xx to this sender.",
+        "MX preferences were changed.",
+    ],
+    advice: &[
+        "The transcript shows what the primary said before the mail went on.",
+        "Look at the checks of the primary's own addresses.",
+    ],
+};
+
+pub(super) const FLAKY: Text = Text {
+    meaning: "The first attempt did not pass and a later one did. It is shown and counted as degraded, never as a plain pass.",
+    causes: &["One node of several behind a name, a race, a limit that is met now and then."],
+    advice: &["Read the first attempt's transcript, not the last one's."],
+};
+
+pub(super) const CHANGED: Text = Text {
+    meaning: "Something that every client can see is no longer what it was: a banner, a keyword, a certificate, a record.",
+    causes: &["An update or a change of configuration, announced or not."],
+    advice: &["Decide whether the new value is meant; if it is, it becomes the known one."],
+};
+
+pub(super) const NOT_SENT: Text = Text {
+    meaning: "There was no mail to look for, because sending it failed: the failure stands with the check that sent it.",
+    causes: &["The sending step failed or was not selected."],
+    advice: &["Repair that step first; this one says nothing about the platform."],
+};
+
+pub(super) const NEEDS_STEP: Text = Text {
+    meaning: "Steps run one after the other, and an earlier one did not pass. This one was not tried.",
+    causes: &["The named step failed or could not be tested."],
+    advice: &[
+        "Look at that step. With `steps_run: together` steps do not wait for each other; with `always: true` one runs all the same.",
+    ],
+};

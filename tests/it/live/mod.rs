@@ -1,0 +1,14 @@
+//! The program itself, as it is built, against the platform of real servers. See `tests/live/README.md`.
+
+mod delivery;
+mod faults;
+mod lab;
+mod mailbox;
+mod message;
+mod names;
+mod outages;
+mod paths;
+mod restart;
+mod selection;
+mod signals;
+mod terminal;
