@@ -6,6 +6,7 @@
 )]
 
 mod architecture;
+mod bad_servers;
 mod config_errors;
 mod config_plan;
 mod config_shipped;
@@ -14,4 +15,5 @@ mod live;
 mod mailbox_watch;
 mod net;
 mod schemas;
+mod support;
 mod validate;

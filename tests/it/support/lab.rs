@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use postrider::clock;
-use postrider::demo::platform::misbehaviour::{Faults, Misbehaviour};
+use postrider::demo::platform::misbehaviour::{Faults, ImapMisbehaviour, Misbehaviour};
 use postrider::demo::platform::topology::{
     FILTER1_FALLBACK, FILTER1_PRIMARY, FILTER2_FALLBACK, FILTER2_PRIMARY, Role,
 };
@@ -33,7 +33,7 @@ pub(crate) struct Mailbox {
     pub(crate) tls: &'static str,
     /// Instead of the platform's IMAP port.
     pub(crate) port: Option<u16>,
-    /// What the password file holds; no file when there is nothing.
+    /// What the password file holds; no file when there is nothing, and `a directory` is one.
     pub(crate) password: Option<&'static str>,
 }
 
@@ -52,6 +52,10 @@ impl Default for Mailbox {
 pub(crate) struct Lab {
     pub(crate) platform: Platform,
     pub(crate) mailbox: Mailbox,
+    /// Instead of the platform's name server.
+    pub(crate) resolver: Option<SocketAddr>,
+    /// Instead of the platform's nodes, below `nodes:`.
+    pub(crate) nodes: Option<String>,
     files: TempDir,
 }
 
@@ -66,11 +70,21 @@ impl Lab {
         Self::from_setup(Self::setup().with_faults(faults)).await
     }
 
-    /// A platform with a fault at this address.
-    pub(crate) async fn with_server(address: IpAddr, server: Misbehaviour) -> Self {
-        let smtp = BTreeMap::from([(address, server)]);
+    /// A platform with a fault at the first address.
+    pub(crate) async fn with_server(server: Misbehaviour) -> Self {
+        let [first, ..] = Self::addresses();
+        let smtp = BTreeMap::from([(first, server)]);
         Self::with(Faults {
             smtp,
+            ..Faults::default()
+        })
+        .await
+    }
+
+    /// A platform whose IMAP server has a fault.
+    pub(crate) async fn with_imap(imap: ImapMisbehaviour) -> Self {
+        Self::with(Faults {
+            imap,
             ..Faults::default()
         })
         .await
@@ -80,7 +94,9 @@ impl Lab {
     pub(crate) fn setup() -> Setup {
         let mut setup = Setup::new(clock::now());
         for (address, domain, _) in ADDRESSES {
-            setup.records.push(format!("{domain}. IN MX 10 mx.{domain}."));
+            setup
+                .records
+                .push(format!("{domain}. IN MX 10 mx.{domain}."));
             setup.records.push(format!("mx.{domain}. IN A {address}"));
         }
         setup
@@ -91,6 +107,8 @@ impl Lab {
         Self {
             platform,
             mailbox: Mailbox::default(),
+            resolver: None,
+            nodes: None,
             files: TempDir::new().unwrap(),
         }
     }
@@ -116,17 +134,24 @@ impl Lab {
 
     /// Runs a scenario of these steps, all at the same time, and gives the result as JSON.
     pub(crate) fn run(&self, steps: &str) -> Program {
-        self.program(steps)
-            .args(["run", "lab", "--format", "json"])
+        self.program(steps).args(["run", "lab", "--format", "json"])
     }
 
     /// The program with a scenario `lab` of these steps; the subcommand is still to be given.
     pub(crate) fn program(&self, steps: &str) -> Program {
+        self.scenario("together", steps)
+    }
+
+    /// The same with steps that run one after the other.
+    pub(crate) fn in_order(&self, steps: &str) -> Program {
+        self.scenario("in-order", steps)
+    }
+
+    fn scenario(&self, order: &str, steps: &str) -> Program {
         let scenario = format!(
             "version: 1
 name: lab
-timeout: 1m
-steps_run: together
+steps_run: {order}
 message: {{ from: outside, to: alice }}
 steps:
 {steps}"
@@ -134,8 +159,12 @@ steps:
         self.write("lab.yaml", &scenario);
         self.write("postrider.yaml", &self.main_file());
         self.write("ca.pem", self.platform.ca_pem());
-        if let Some(password) = self.mailbox.password {
-            self.write("alice_password", password);
+        match self.mailbox.password {
+            None => {}
+            Some("a directory") => {
+                std::fs::create_dir(self.directory().join("alice_password")).unwrap()
+            }
+            Some(password) => drop(self.write("alice_password", password)),
         }
         Program::new(self.directory())
     }
@@ -188,6 +217,7 @@ steps:
             )
             .unwrap();
         }
+        let nodes = self.nodes.as_ref().unwrap_or(&nodes);
         let tls = self.mailbox.tls;
         let port = self.mailbox.port.unwrap_or(match tls {
             "implicit" => platform.imaps_addr().port(),
@@ -212,7 +242,7 @@ mailboxes:
     username: {user}
     password_file: alice_password
 ",
-            dns = platform.dns_addr(),
+            dns = self.resolver.unwrap_or(platform.dns_addr()),
             smtp = platform.smtp_port(),
             recipient = platform.recipient(),
             user = platform.username(),

@@ -5,6 +5,22 @@ mod fault;
 mod lab;
 mod program;
 
-pub(crate) use fault::{Fault, judge, run_each};
+use std::time::Duration;
+
+pub(crate) use fault::{Fault, judge, run_each, says};
 pub(crate) use lab::{Lab, Mailbox};
-pub(crate) use program::{Program, Ran};
+pub(crate) use program::{Program, Ran, line};
+
+/// Waits until there is something, looking often.
+pub(crate) async fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
+    let looking = async {
+        loop {
+            match look() {
+                Some(found) => return found,
+                None => tokio::time::sleep(Duration::from_millis(2)).await,
+            }
+        }
+    };
+    let found = tokio::time::timeout(Duration::from_secs(20), looking).await;
+    found.expect("it has not come in time")
+}
