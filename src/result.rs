@@ -41,9 +41,22 @@ pub struct RunHead {
     pub version: String,
     /// SHA-256 of the configuration.
     pub config_sha256: String,
+    /// The scenarios that it took, in the order of the plan.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scenarios: Vec<ScenarioResult>,
     /// Why the run ended early, when it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancelled: Option<String>,
+}
+
+/// A scenario of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ScenarioResult {
+    /// Its name.
+    pub name: String,
+    /// What holds when it passes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
 }
 
 /// The five words.
@@ -190,6 +203,12 @@ pub struct EvidenceResult {
 /// What an SMTP server said.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SmtpResult {
+    /// The MX host, when its name is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// The address that was connected to; of several the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
     /// Greeting.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub banner: Option<String>,

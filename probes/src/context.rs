@@ -69,6 +69,8 @@ pub struct Context<'a> {
     pub check: &'a str,
     began: Instant,
     outcome: Mutex<Outcome>,
+    /// The phase that began last.
+    entered: Mutex<Option<Phase>>,
 }
 
 impl<'a> Context<'a> {
@@ -91,17 +93,30 @@ impl<'a> Context<'a> {
             check,
             began: Instant::now(),
             outcome: Mutex::default(),
+            entered: Mutex::default(),
         }
     }
 
     /// Times `work` as `phase`, in success and in failure, and when it is dropped half-way.
     pub async fn phase<T>(&self, phase: Phase, work: impl Future<Output = T>) -> T {
-        let _timer = PhaseTimer {
+        let _timer = self.enter(phase, Instant::now());
+        work.await
+    }
+
+    /// Times `phase` from `began` until the timer is dropped, in success and in failure.
+    pub(crate) fn enter(&self, phase: Phase, began: Instant) -> PhaseTimer<'_, 'a> {
+        *self.entered.lock().unwrap_or_else(PoisonError::into_inner) = Some(phase);
+        PhaseTimer {
             cx: self,
             phase,
-            began: Instant::now(),
-        };
-        work.await
+            began: Some(began),
+        }
+    }
+
+    /// ` (during data)`, for a check that is cut off.
+    pub(crate) fn whereabouts(&self) -> String {
+        let entered = *self.entered.lock().unwrap_or_else(PoisonError::into_inner);
+        entered.map_or_else(String::new, |phase| format!(" (during {phase})"))
     }
 
     /// Adds a time that was measured elsewhere.
@@ -169,14 +184,29 @@ impl<'a> Context<'a> {
     }
 }
 
-struct PhaseTimer<'c, 'a> {
+/// Adds its phase's time when it is dropped.
+#[derive(Debug)]
+pub(crate) struct PhaseTimer<'c, 'a> {
     cx: &'c Context<'a>,
     phase: Phase,
-    began: Instant,
+    /// `None`: the time is known better.
+    began: Option<Instant>,
+}
+
+impl PhaseTimer<'_, '_> {
+    /// Ends the phase with a time that was measured elsewhere, or with none when nobody could measure it.
+    pub(crate) fn end_with(mut self, time: Option<Duration>) {
+        self.began = None;
+        if let Some(time) = time {
+            self.cx.spent(self.phase, time);
+        }
+    }
 }
 
 impl Drop for PhaseTimer<'_, '_> {
     fn drop(&mut self) {
-        self.cx.spent(self.phase, self.began.elapsed());
+        if let Some(began) = self.began {
+            self.cx.spent(self.phase, began.elapsed());
+        }
     }
 }

@@ -227,9 +227,9 @@ macro_rules! probe_kinds {
             pub async fn run(&self, cx: &Context<'_>, limit: Duration, cancelled: impl Future<Output = ()>) {
                 let ended = tokio::select! {
                     biased;
-                    () = cancelled => Err(Failure::new(Reason::Cancelled, "the run was cancelled")),
+                    () = cancelled => Err(Failure::new(Reason::Cancelled, format!("the run was cancelled{}", cx.whereabouts()))),
                     ended = tokio::time::timeout(limit, self.attempt(cx)) => ended.unwrap_or_else(|_| {
-                        Err(Failure::new(Reason::Overrun, format!("not finished within its own limit of {}", crate::span::duration(limit))))
+                        Err(Failure::new(Reason::Overrun, format!("not finished within its own limit of {}{}", crate::span::duration(limit), cx.whereabouts())))
                     }),
                 };
                 if let Err(failure) = ended {

@@ -183,6 +183,10 @@ impl Mark {
 /// What an SMTP server said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SmtpFacts {
+    /// The MX host, when its name is known.
+    pub host: Option<String>,
+    /// The address that was connected to; of several the last one.
+    pub address: Option<std::net::IpAddr>,
     /// The greeting, without `220`.
     pub banner: Option<String>,
     /// The EHLO keywords with their parameters, of the last EHLO.

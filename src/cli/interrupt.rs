@@ -31,7 +31,7 @@ impl Interrupt {
                     _ = terminate.recv() => ("SIGTERM", Exit::Terminated),
                 };
                 if round > 0 {
-                    output.tell("leaving now; mails under way stay in the ledger as `uncertain` and are looked for by the next run");
+                    output.tell("leaving now; mails under way stay in the ledger, seen ones in their mailbox: the next run looks after both");
                     std::process::exit(code.code().into());
                 }
                 output.tell(&format!(

@@ -1,6 +1,9 @@
 //! Where results and messages go: results to standard output, everything else to standard error.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{IsTerminal as _, Write};
+use std::sync::{Mutex, PoisonError};
+
+use indicatif::MultiProgress;
 
 use super::Global;
 use crate::report::style::Style;
@@ -52,10 +55,25 @@ impl Output {
         }
     }
 
+    /// The live lines of a progress display; what is written meanwhile stands above them.
+    pub(super) fn begin_live_lines(&self) -> MultiProgress {
+        let lines = MultiProgress::new();
+        *LIVE.lock().unwrap_or_else(PoisonError::into_inner) = Some(lines.clone());
+        lines
+    }
+
+    /// There are no live lines any more.
+    pub(super) fn end_live_lines(&self) {
+        *LIVE.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// Writes results. A reader that has gone away (`| head`) is not an error.
     pub(super) fn print(&self, text: &str) -> std::io::Result<()> {
-        let mut out = std::io::stdout().lock();
-        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        let written = above_live_lines(|| {
+            let mut out = std::io::stdout().lock();
+            out.write_all(text.as_bytes()).and_then(|()| out.flush())
+        });
+        match written {
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
             done => done,
         }
@@ -63,12 +81,37 @@ impl Output {
 
     /// Tells something beside the result. Nothing can be done when standard error is gone.
     pub(super) fn tell(&self, text: &str) {
-        let _ = writeln!(std::io::stderr().lock(), "{text}");
+        let _ = above_live_lines(|| writeln!(std::io::stderr().lock(), "{text}"));
     }
 
     /// Tells why the command could not do its work.
     pub(super) fn error(&self, text: &str) {
         self.tell(&format!("error: {text}"));
+    }
+}
+
+/// The live lines, while there are any. The terminal is one for the whole program.
+static LIVE: Mutex<Option<MultiProgress>> = Mutex::new(None);
+
+/// Takes the live lines away, writes, and draws them again.
+fn above_live_lines<T>(write: impl FnOnce() -> T) -> T {
+    let live = LIVE.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    match live {
+        Some(live) => live.suspend(write),
+        None => write(),
+    }
+}
+
+/// Where log lines go.
+struct Log;
+
+impl Write for Log {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        above_live_lines(|| std::io::stderr().lock().write(line))
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().lock().flush()
     }
 }
 
@@ -92,7 +135,7 @@ pub(super) fn start_log(global: &Global) {
     };
     let _ = tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::new(level))
-        .with_writer(std::io::stderr)
+        .with_writer(|| Log)
         .with_ansi(false)
         .without_time()
         .with_target(false)

@@ -1,8 +1,10 @@
 //! What is shown while a run goes on, and the result that its events add up to.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
+use postrider_probes::span::Span;
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 
@@ -45,7 +47,7 @@ impl Progress {
         let follower = Follower {
             how: how.clone(),
             output: *output,
-            bars: Bars::new(output.progress && how.format != Form::Quiet),
+            bars: Bars::new(*output, output.progress && how.format != Form::Quiet),
         };
         Ok(Self(tokio::spawn(follower.follow(events, run.to_owned()))))
     }
@@ -134,14 +136,16 @@ impl Follower {
 
 /// A live line for each running check, on standard error, on a terminal only.
 struct Bars {
+    output: Output,
     all: Option<MultiProgress>,
     running: BTreeMap<u32, ProgressBar>,
 }
 
 impl Bars {
-    fn new(visible: bool) -> Self {
+    fn new(output: Output, visible: bool) -> Self {
         Self {
-            all: visible.then(MultiProgress::new),
+            output,
+            all: visible.then(|| output.begin_live_lines()),
             running: BTreeMap::new(),
         }
     }
@@ -149,8 +153,8 @@ impl Bars {
     fn begin(&mut self, name: &CheckName) {
         let Some(all) = &self.all else { return };
         let bar = all.add(ProgressBar::new_spinner());
-        if let Ok(style) = ProgressStyle::with_template("  {spinner} {msg}  {elapsed}") {
-            bar.set_style(style);
+        if let Ok(style) = ProgressStyle::with_template("  {spinner} {msg}  {spent}") {
+            bar.set_style(style.with_key("spent", spent));
         }
         let target = name
             .target
@@ -158,7 +162,7 @@ impl Bars {
             .map(|target| format!("  {}  {}", target.mx, target.address))
             .unwrap_or_default();
         bar.set_message(format!("{}/{}{target}", name.scenario, name.step));
-        bar.enable_steady_tick(std::time::Duration::from_millis(100));
+        bar.enable_steady_tick(Duration::from_millis(100));
         self.running.insert(name.number, bar);
     }
 
@@ -172,5 +176,15 @@ impl Bars {
         for (_, bar) in std::mem::take(&mut self.running) {
             bar.finish_and_clear();
         }
+        self.output.end_live_lines();
+    }
+}
+
+/// Whole seconds, from the first one on.
+fn spent(state: &ProgressState, text: &mut dyn std::fmt::Write) {
+    let seconds = state.elapsed().as_secs();
+    if seconds > 0 {
+        // The line is drawn anew ten times a second.
+        let _ = write!(text, "{}", Span(Duration::from_secs(seconds)));
     }
 }

@@ -13,6 +13,7 @@ use super::run::{self, How};
 use super::session::{self, Session};
 use super::{Exit, Global, Problem};
 use crate::config;
+use crate::config::plan::Plan;
 use crate::run::select::Selection;
 
 /// Arguments of `send`.
@@ -65,17 +66,17 @@ const MODELINE: &str = "# yaml-language-server: $schema=./scenario.v1.json\n";
 const SCENARIO_NAME: &str = "send";
 
 pub(super) fn main(global: &Global, args: &Args, output: &Output) -> Result<Exit, Problem> {
-    let ad_hoc = AdHoc::new(args)?;
-    let scenario = scenario(args, &ad_hoc);
+    let ends = Ends::new(global, args, output)?;
+    let scenario = scenario(args, &ends);
     if args.emit_yaml {
-        output.print(&format!("{MODELINE}{}{scenario}", ad_hoc.comment()))?;
+        output.print(&format!("{MODELINE}{}{scenario}", ends.comment()))?;
         return Ok(Exit::Ok);
     }
     // An ad-hoc main file lives as long as the run.
     let directory = tempfile::Builder::new()
         .prefix("postrider-send-")
         .tempdir()?;
-    let main = match &ad_hoc.main_file {
+    let main = match &ends.main_file {
         Some(text) => {
             let main = directory.path().join("postrider.yaml");
             std::fs::write(&main, text)?;
@@ -101,40 +102,65 @@ pub(super) fn main(global: &Global, args: &Args, output: &Output) -> Result<Exit
     })
 }
 
-/// Sender and mailbox that are written on the command line instead of a main file.
-struct AdHoc {
+/// Both ends of the mail: names of the configuration, or addresses in a main file of their own.
+struct Ends {
     main_file: Option<String>,
     from: String,
     to: String,
+    /// The recipient's domain; its MX records decide when no server is given.
+    domain: String,
 }
 
-impl AdHoc {
-    fn new(args: &Args) -> Result<Self, Problem> {
-        if !args.to.contains('@') {
-            let from = args.from.clone();
-            let from = from.filter(|from| !from.contains('@')).ok_or_else(|| {
-                Problem::usage(anyhow::anyhow!("with a mailbox of the configuration, --from names a sender of the configuration"))
-            })?;
-            return Ok(Self {
-                main_file: None,
-                from,
-                to: args.to.clone(),
-            });
+impl Ends {
+    fn new(global: &Global, args: &Args, output: &Output) -> Result<Self, Problem> {
+        match args.to.rsplit_once('@') {
+            Some((_, domain)) => Self::addresses(args, domain),
+            None => Self::names(args, &session::load(global, output)?),
         }
+    }
+
+    fn names(args: &Args, plan: &Plan) -> Result<Self, Problem> {
+        let usage = |text: String| Problem::usage(anyhow::anyhow!(text));
+        let known = |names: Vec<&String>| names.into_iter().cloned().collect::<Vec<_>>().join(", ");
+        let mailbox = plan.mailboxes.get(&args.to).ok_or_else(|| {
+            let all = known(plan.mailboxes.keys().collect());
+            usage(format!(
+                "no mailbox is called `{}`; there are: {all}",
+                args.to
+            ))
+        })?;
+        let only = plan
+            .senders
+            .keys()
+            .next()
+            .filter(|_| plan.senders.len() == 1);
+        let from = args.from.as_ref().or(only).ok_or_else(|| {
+            let all = known(plan.senders.keys().collect());
+            usage(format!("name a sender with --from; there are: {all}"))
+        })?;
+        Ok(Self {
+            main_file: None,
+            from: from.clone(),
+            to: args.to.clone(),
+            domain: mailbox.address.domain().to_owned(),
+        })
+    }
+
+    fn addresses(args: &Args, domain: &str) -> Result<Self, Problem> {
         let from = args
             .from
-            .clone()
+            .as_ref()
             .filter(|from| from.contains('@'))
             .ok_or_else(|| {
                 Problem::usage(anyhow::anyhow!(
                     "with a recipient's address, --from needs an address, too"
                 ))
             })?;
-        let domain = from.rsplit('@').next().unwrap_or_default();
-        let helo = args.helo.as_deref().unwrap_or(domain);
+        let own = from.rsplit('@').next().unwrap_or_default();
+        let helo = args.helo.as_deref().unwrap_or(own);
         let text = format!(
             "version: 1\nvantage: here\nsenders:\n  from: {{ address: {}, helo: {} }}\nmailboxes:\n  to: {{ address: {} }}\n",
-            quoted(&from),
+            quoted(from),
             quoted(helo),
             quoted(&args.to),
         );
@@ -142,6 +168,7 @@ impl AdHoc {
             main_file: Some(text),
             from: "from".to_owned(),
             to: "to".to_owned(),
+            domain: domain.to_owned(),
         })
     }
 
@@ -160,25 +187,16 @@ impl AdHoc {
     }
 }
 
-fn scenario(args: &Args, ad_hoc: &AdHoc) -> String {
+fn scenario(args: &Args, ends: &Ends) -> String {
     let mut deliver = String::new();
     let mut key = |name: &str, value: String| {
         let _ = writeln!(deliver, "      {name}: {value}");
     };
-    key("from", quoted(&ad_hoc.from));
-    key("to", quoted(&ad_hoc.to));
+    key("from", quoted(&ends.from));
+    key("to", quoted(&ends.to));
     match args.server {
         Some(server) => key("to_address", quoted(&server.to_string())),
-        None => {
-            let domain = args
-                .to
-                .rsplit_once('@')
-                .map(|(_, domain)| domain.to_owned());
-            // Without an address the mailbox's own domain is looked up when the step is written for it.
-            if let Some(domain) = domain {
-                key("route", format!("{{ mx_of: {} }}", quoted(&domain)));
-            }
-        }
+        None => key("route", format!("{{ mx_of: {} }}", quoted(&ends.domain))),
     }
     key("tls", quoted(&args.tls));
     for (name, value) in [

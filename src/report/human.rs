@@ -16,10 +16,12 @@ struct Columns {
     host: usize,
     address: usize,
     notes: usize,
+    /// Between step and host: room for the arrow of a route.
+    gap: usize,
 }
 
 impl Columns {
-    fn of<'r>(checks: impl Iterator<Item = &'r CheckResult>) -> Self {
+    fn of<'r>(checks: impl Iterator<Item = &'r CheckResult>, style: Style) -> Self {
         checks.fold(Self::default(), |widths, check| {
             let (host, address) = target(check);
             Self {
@@ -27,6 +29,7 @@ impl Columns {
                 host: widths.host.max(host.chars().count()),
                 address: widths.address.max(address.chars().count()),
                 notes: widths.notes.max(notes(check).chars().count()),
+                gap: widths.gap.max(arrow(check, style).chars().count() + 1),
             }
         })
     }
@@ -45,8 +48,9 @@ pub fn heading(version: &str, vantage: &str, file: &str, run: &str, style: Style
 pub fn line(check: &CheckResult, style: Style) -> String {
     let (host, address) = target(check);
     let mut parts = vec![format!("{}/{}", check.scenario, check.step)];
+    let host = format!("{}{host}", arrow(check, style));
     parts.extend(
-        [host, address, notes(check)]
+        [host.trim().to_owned(), address, notes(check)]
             .into_iter()
             .filter(|part| !part.is_empty()),
     );
@@ -92,8 +96,16 @@ pub fn blocks(result: &RunResult, style: Style) -> String {
             .filter(|check| check.scenario == name)
             .collect();
         checks.sort_by_key(|check| (rank(check.status), check.number));
-        let columns = Columns::of(checks.iter().copied());
-        let _ = writeln!(text, "\n{}", style.strong(&style.text(name)));
+        let columns = Columns::of(checks.iter().copied(), style);
+        let title = result
+            .run
+            .scenarios
+            .iter()
+            .find(|scenario| scenario.name == name)
+            .and_then(|scenario| scenario.title.as_deref())
+            .map(|title| format!("  {}", style.text(title)))
+            .unwrap_or_default();
+        let _ = writeln!(text, "\n{}{title}", style.strong(&style.text(name)));
         for check in checks {
             text.push_str(&row(check, columns, style));
             text.push_str(&below(check, result, &mut told, style));
@@ -105,10 +117,12 @@ pub fn blocks(result: &RunResult, style: Style) -> String {
 fn row(check: &CheckResult, columns: Columns, style: Style) -> String {
     let (host, address) = target(check);
     let cells = format!(
-        "{:step$}  {host:host_width$}  {address:address_width$}  {:notes$}  {:>9}",
+        "{:step$}{:>gap$}{host:host_width$}  {address:address_width$}  {:notes$}  {:>9}",
         check.step,
+        arrow(check, style),
         notes(check),
         time(check),
+        gap = columns.gap,
         step = columns.step,
         host_width = columns.host,
         address_width = columns.address,
@@ -233,9 +247,28 @@ pub fn saved(run: &str, style: Style) -> String {
     style.text(&format!("run {run} saved · postrider show {run}\n"))
 }
 
-fn target(check: &CheckResult) -> (String, String) {
-    match &check.target {
-        Some(target) => (target.mx.clone(), target.address.clone()),
+/// Stands before a host that a route led to, not one that was aimed at.
+pub(super) fn arrow(check: &CheckResult, style: Style) -> String {
+    match target(check) {
+        (_, address) if check.target.is_none() && !address.is_empty() => style.text("→ "),
+        _ => " ".to_owned(),
+    }
+}
+
+/// Host and address: those aimed at, or those that a route led to.
+pub(super) fn target(check: &CheckResult) -> (String, String) {
+    if let Some(target) = &check.target {
+        return (target.mx.clone(), target.address.clone());
+    }
+    let led_to = check
+        .evidence
+        .as_ref()
+        .and_then(|evidence| evidence.smtp.as_ref());
+    match led_to {
+        Some(smtp) => (
+            smtp.host.clone().unwrap_or_default(),
+            smtp.address.clone().unwrap_or_default(),
+        ),
         None => (String::new(), String::new()),
     }
 }

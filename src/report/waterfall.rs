@@ -6,7 +6,7 @@ use std::time::Duration;
 use postrider_probes::phase::Phase;
 use postrider_probes::span::{duration, share};
 
-use super::human::reasons;
+use super::human::{arrow, reasons, target};
 use super::style::{Style, word};
 use crate::result::{ArrivalResult, CheckResult, RunHead};
 
@@ -19,7 +19,7 @@ pub fn run_heading(run: &RunHead, style: Style) -> String {
     style.text(&format!(
         "run {} · {} · {} · vantage {} · {} · postrider {}\n",
         run.id,
-        run.started_at,
+        moment(&run.started_at),
         word(run.status),
         run.vantage,
         run.origin,
@@ -31,18 +31,18 @@ pub fn run_heading(run: &RunHead, style: Style) -> String {
 #[must_use]
 pub fn page(check: &CheckResult, transcript: bool, style: Style) -> String {
     let mut text = String::new();
-    let target = check
+    let (host, address) = target(check);
+    let mut target = String::new();
+    if !address.is_empty() {
+        target = format!(" {}{host}  {address}", arrow(check, style));
+    }
+    if let Some((node, role)) = check
         .target
         .as_ref()
-        .map(|target| {
-            let node = target
-                .node
-                .as_ref()
-                .map(|node| format!("  {node} ({})", target.role))
-                .unwrap_or_default();
-            format!("  {}  {}{node}", target.mx, target.address)
-        })
-        .unwrap_or_default();
+        .and_then(|target| Some((target.node.as_ref()?, &target.role)))
+    {
+        let _ = write!(target, "  {node} ({role})");
+    }
     let total: f64 = check.phases_seconds.values().sum();
     let heading = format!(
         "{}{target}  {} {}",
@@ -68,7 +68,10 @@ pub fn page(check: &CheckResult, transcript: bool, style: Style) -> String {
         "\n  {}",
         style.text(&format!(
             "{}:{} · {} · {}",
-            check.source.file, check.source.line, check.kind, check.started_at
+            check.source.file,
+            check.source.line,
+            check.kind,
+            moment(&check.started_at)
         ))
     );
     if transcript {
@@ -169,27 +172,61 @@ fn beside(check: &CheckResult, phase: Phase) -> Option<String> {
 
 /// Hop by hop, by the servers' own clocks.
 fn hops(arrival: &ArrivalResult, transit: f64, style: Style, text: &mut String) {
-    for hop in &arrival.hops {
-        let Some(spent) = hop.seconds else { continue };
-        let from = hop.from.as_deref().unwrap_or("?");
+    let timed: Vec<(String, f64, bool)> = arrival
+        .hops
+        .iter()
+        .filter_map(|hop| {
+            let from = hop.from.as_deref().unwrap_or("?");
+            Some((format!("{from} → {}", hop.by), hop.seconds?, hop.skewed))
+        })
+        .collect();
+    let width = timed
+        .iter()
+        .map(|(name, ..)| name.chars().count())
+        .max()
+        .unwrap_or_default();
+    for (name, spent, skewed) in timed {
+        // Two hops within one second: nobody knows how much of it.
+        let time = match spent < 1.0 {
+            true => "< 1 s".to_owned(),
+            false => duration(seconds(spent)),
+        };
         let much = if spent >= 1.0 && spent >= transit / 2.0 {
             format!("  ◄ {}", share(spent / transit.max(spent)))
         } else {
             String::new()
         };
-        let skew = if hop.skewed { "  clocks disagree" } else { "" };
-        let row = format!(
-            "     {from} → {}   {}{much}{skew}",
-            hop.by,
-            duration(seconds(spent))
-        );
+        let skew = if skewed { "  clocks disagree" } else { "" };
+        let row = format!("     {name:width$}  {time:>7}{much}{skew}");
         let _ = writeln!(text, "{}", style.text(&row));
     }
     if let Some(skew) = arrival.skew_seconds.filter(|_| !arrival.hops.is_empty()) {
         let row = format!(
-            "     hop clocks are the servers' own, in whole seconds; the first is {skew:+.1} s from ours"
+            "     hop clocks are the servers' own, in whole seconds; the first {}",
+            beside_ours(skew)
         );
         let _ = writeln!(text, "{}", style.text(&row));
+    }
+}
+
+/// How a server's clock stands to ours, when what it wrote differs by `skew` seconds. It leaves out the fraction of the
+/// second, so that a clock which is right is behind by up to one, and by a little more when it wrote before it replied.
+fn beside_ours(skew: f64) -> String {
+    let off = |seconds: f64| duration(Duration::from_secs_f64(seconds.round().max(1.0)));
+    if skew > 0.5 {
+        format!("is {} ahead of ours", off(skew))
+    } else if skew < -2.0 {
+        format!("is {} behind ours", off(-skew))
+    } else {
+        "agrees with ours".to_owned()
+    }
+}
+
+/// RFC 3339 as people read it, in whole seconds.
+fn moment(text: &str) -> String {
+    match text.parse::<jiff::Timestamp>() {
+        Ok(moment) => moment.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
+        Err(_) => text.to_owned(),
     }
 }
 
@@ -212,7 +249,7 @@ fn facts(check: &CheckResult, style: Style, text: &mut String) {
             "",
             &format!(
                 "valid until {} · SHA-256 {}",
-                tls.not_after.as_deref().unwrap_or("?"),
+                tls.not_after.as_deref().map_or("?".to_owned(), moment),
                 tls.fingerprint
             ),
         );
@@ -251,4 +288,33 @@ fn facts(check: &CheckResult, style: Style, text: &mut String) {
 
 fn seconds(value: f64) -> Duration {
     Duration::try_from_secs_f64(value.max(0.0)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clock_of_the_first_hop_is_compared_as_well_as_whole_seconds_allow() {
+        for (skew, words) in [
+            (0.4, "agrees with ours"),
+            (-0.99, "agrees with ours"),
+            (-1.9, "agrees with ours"),
+            (0.7, "is 1 s ahead of ours"),
+            (90.0, "is 1 m 30 s ahead of ours"),
+            (-3.2, "is 3 s behind ours"),
+            (-7200.0, "is 2 h behind ours"),
+        ] {
+            assert_eq!(beside_ours(skew), words, "{skew}");
+        }
+    }
+
+    #[test]
+    fn moment_is_shown_in_whole_seconds() {
+        assert_eq!(
+            moment("2026-11-21T10:58:37.527261675Z"),
+            "2026-11-21 10:58:37 UTC"
+        );
+        assert_eq!(moment("soon"), "soon");
+    }
 }

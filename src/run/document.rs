@@ -11,7 +11,8 @@ use postrider_probes::target::Target;
 use super::event::{CheckFinished, RunFinished, RunStarted};
 use crate::result::{
     ArrivalResult, CheckResult, Counts, EvidenceResult, FindingResult, HopResult, RunHead,
-    RunResult, SCHEMA_VERSION, SmtpResult, SourceResult, StatusWord, TargetResult, TlsResult,
+    RunResult, SCHEMA_VERSION, ScenarioResult, SmtpResult, SourceResult, StatusWord, TargetResult,
+    TlsResult,
 };
 
 /// What `cancelled` says of a run that never came to its end: replaced when it does.
@@ -51,6 +52,14 @@ pub fn head_at_start(started: &RunStarted) -> RunHead {
         status: StatusWord::Error,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         config_sha256: started.config_sha256.clone(),
+        scenarios: started
+            .scenarios
+            .iter()
+            .map(|(name, title)| ScenarioResult {
+                name: name.clone(),
+                title: title.clone(),
+            })
+            .collect(),
         cancelled: Some(UNFINISHED.to_owned()),
     }
 }
@@ -169,6 +178,8 @@ fn transcript_line(line: &TranscriptLine) -> String {
 
 fn smtp_result(smtp: &SmtpFacts) -> SmtpResult {
     SmtpResult {
+        host: smtp.host.clone(),
+        address: smtp.address.map(|address| address.to_string()),
         banner: smtp.banner.clone(),
         keywords: smtp.keywords.clone(),
         final_reply: smtp.final_reply.clone(),

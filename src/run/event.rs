@@ -32,6 +32,8 @@ pub struct RunStarted {
     pub vantage: String,
     /// The hash of the configuration.
     pub config_sha256: String,
+    /// The scenarios that it takes: name and title.
+    pub scenarios: Vec<(String, Option<String>)>,
     /// When it was planned to start; time starts here.
     pub planned_at: Timestamp,
     /// When it started.

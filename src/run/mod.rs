@@ -71,16 +71,20 @@ impl Engine {
     pub async fn execute(self: &Arc<Self>, request: &Request, cancel: &Cancel) -> RunFinished {
         let started = Instant::now();
         let started_at = (self.now)();
+        let scenarios = request.selection.scenarios(&self.plan);
         self.emit(Event::RunStarted(RunStarted {
             run: request.id.clone(),
             origin: request.origin.clone(),
             vantage: self.plan.vantage.clone(),
             config_sha256: self.plan.sha256.clone(),
+            scenarios: scenarios
+                .iter()
+                .map(|scenario| (scenario.name.clone(), scenario.title.clone()))
+                .collect(),
             planned_at: started_at,
             started_at,
         }))
         .await;
-        let scenarios = request.selection.scenarios(&self.plan);
         let opening = Arc::new(Opening::begin(self, &scenarios, &request.selection));
         let planning = steps::plan(
             &self.plan,

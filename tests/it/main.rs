@@ -7,6 +7,7 @@
 
 mod architecture;
 mod bad_servers;
+mod cli;
 mod config_errors;
 mod config_plan;
 mod config_shipped;

@@ -22,6 +22,7 @@ fn started() -> Event {
         origin: "cli".to_owned(),
         vantage: "lab".to_owned(),
         config_sha256: "00".to_owned(),
+        scenarios: vec![("flow".to_owned(), None)],
         planned_at: at(0),
         started_at: at(0),
     })

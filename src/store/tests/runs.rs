@@ -15,6 +15,7 @@ fn head(id: &str, second: i64) -> RunHead {
         status: StatusWord::Pass,
         version: "0.1.0".to_owned(),
         config_sha256: "00".to_owned(),
+        scenarios: Vec::new(),
         cancelled: None,
     }
 }

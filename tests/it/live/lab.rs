@@ -182,6 +182,31 @@ mailboxes:
         })
     }
 
+    /// Runs the program on a terminal, to its end, and gives all that it wrote there.
+    pub(super) fn on_terminal(&self, arguments: &[&str]) -> io::Result<String> {
+        let shown = self.file("typescript");
+        let words = [
+            env!("CARGO_BIN_EXE_postrider"),
+            "--config",
+            &self.file("postrider.yaml").display().to_string(),
+            "--storage.path",
+            &self.file("state").display().to_string(),
+        ];
+        let command = [&words, arguments].concat().join(" ");
+        let mut script = Command::new("script")
+            .args(["--quiet", "--return", "--command", &command])
+            .arg(&shown)
+            .env("LC_ALL", "C.UTF-8")
+            .env("TERM", "xterm-256color")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()?;
+        let ended = wait_until(RUN_LIMIT, || script.try_wait().transpose());
+        let _ended_already = script.kill();
+        ended.ok_or_else(|| io::Error::other("it does not end"))??;
+        fs::read_to_string(&shown)
+    }
+
     /// Runs the program to its end.
     pub(super) fn postrider(&self, arguments: &[&str]) -> io::Result<Ended> {
         self.spawn(arguments)?.finish()
@@ -321,6 +346,18 @@ pub(super) fn line(check: &CheckResult) -> String {
         (Some(reason), Some(message)) => format!("{reason}: {message}"),
         _ => "pass".to_owned(),
     }
+}
+
+/// `host [address]` that was connected to last; nothing when there was no connection.
+pub(super) fn led_to(check: &CheckResult) -> String {
+    let smtp = check
+        .evidence
+        .as_ref()
+        .and_then(|evidence| evidence.smtp.as_ref());
+    smtp.map_or_else(String::new, |smtp| {
+        let name = |text: &Option<String>| text.clone().unwrap_or_default();
+        format!("{} [{}]", name(&smtp.host), name(&smtp.address))
+    })
 }
 
 /// The check of one address; the only one of its run.

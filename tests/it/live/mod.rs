@@ -11,3 +11,4 @@ mod paths;
 mod restart;
 mod selection;
 mod signals;
+mod terminal;

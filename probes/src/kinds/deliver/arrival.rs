@@ -53,6 +53,7 @@ pub(super) async fn follow(
             ),
         ));
     }
+    let transit = cx.enter(Phase::Transit, replied);
     let account = wait(cx.around.post.follow(draft.id), draft, arrives, replied).await;
     let expected: Vec<&ArrivalFacts> = account
         .arrivals
@@ -63,11 +64,9 @@ pub(super) async fn follow(
     match expected.first().or(account.arrivals.first().as_ref()) {
         Some(first) => {
             cx.note(first.folder.clone());
-            if let Some(after) = first.after {
-                cx.spent(Phase::Transit, after);
-            }
+            transit.end_with(first.after);
         }
-        None => cx.spent(Phase::Transit, replied.elapsed()),
+        None => drop(transit),
     }
     for finding in judge(arrives, draft, end, &account, &expected) {
         add(finding);

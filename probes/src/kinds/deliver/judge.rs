@@ -45,9 +45,6 @@ pub(super) fn transaction(settings: &Deliver, cx: &Context<'_>, facts: &Facts) {
     if let End::Replied { reply, .. } = &facts.end {
         cx.note(reply.code.to_string());
     }
-    if settings.route.is_some() || (settings.to_address.is_none() && cx.target.is_none()) {
-        cx.note(format!("by {}", facts.host));
-    }
     if facts.tls.as_ref().is_some_and(|tls| tls.insecure) {
         cx.note("insecure: certificate not checked");
     }

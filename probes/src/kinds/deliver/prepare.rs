@@ -80,6 +80,15 @@ impl<'a> Prepared<'a> {
             Some(template) => parse("envelope_to", &cx.fill(template)?)?,
             None => account.address.clone(),
         };
+        if settings.stop_after.is_none() && !same_domain(&envelope_to, &account.address) {
+            return Err(Failure::new(
+                Reason::Internal,
+                format!(
+                    "envelope_to {envelope_to} is outside the mailbox's own domain {}; test mail goes nowhere else, nothing was sent",
+                    account.address.domain()
+                ),
+            ));
+        }
         let platform = &cx.around.platform;
         let mut prepared = Self {
             sender,
@@ -182,6 +191,11 @@ fn by_name<'a, T>(
             format!("the {what} of this step is not defined"),
         )
     })
+}
+
+/// Whether both are the same operator's, as far as names tell.
+fn same_domain(one: &Mailbox, other: &Mailbox) -> bool {
+    one.domain().eq_ignore_ascii_case(other.domain())
 }
 
 /// Text that templates filled in is checked again: it must not be able to end a line or a command.

@@ -15,7 +15,7 @@ use super::settings::{StopAfter, TlsPolicy};
 use crate::context::Context;
 use crate::dialogue::smtp::{self, Sent, Session};
 use crate::net::connect_failure;
-use crate::outcome::{Failure, Mark};
+use crate::outcome::{Failure, Mark, SmtpFacts};
 use crate::phase::Phase;
 use crate::post::Attempt;
 use crate::reason::Reason;
@@ -98,6 +98,15 @@ impl<'c, 'a> Transaction<'c, 'a> {
             Mark::Info,
             &format!("connecting to {} port {}", host.label(), prepared.port),
         );
+        cx.evidence(|evidence| {
+            // What an earlier host of the route said is not said by this one.
+            evidence.smtp = Some(SmtpFacts {
+                host: host.name.clone(),
+                address: Some(host.address),
+                ..SmtpFacts::default()
+            });
+            evidence.tls = None;
+        });
         let mut session = None;
         let end = match converse(cx, prepared, host, &mut session).await {
             Ok(end) => end,
