@@ -89,10 +89,17 @@ fn dry_run_contacts_nobody_but_the_resolver() -> io::Result<()> {
         use postrider_testkit::live::Node;
         Node::ALL
             .iter()
-            .map(|node| lab.platform.smtp_log(*node))
+            // The goodbye of the harness's own look may be logged later; a visit begins with these words.
+            .map(|node| {
+                lab.platform
+                    .smtp_log(*node)
+                    .matches(": connect from")
+                    .count()
+            })
             .collect::<Vec<_>>()
     };
-    let before = (logs(), lab.platform.imap_log());
+    let logins = || lab.platform.imap_log().matches("Login:").count();
+    let before = (logs(), logins());
     let ended = lab.postrider(&["run", "--dry-run"])?;
     assert_eq!(ended.code(), Some(0), "{ended:?}");
     for words in [
@@ -103,7 +110,7 @@ fn dry_run_contacts_nobody_but_the_resolver() -> io::Result<()> {
     ] {
         assert!(ended.stdout.contains(words), "{words}\n{}", ended.stdout);
     }
-    assert_eq!((logs(), lab.platform.imap_log()), before);
+    assert_eq!((logs(), logins()), before);
     assert!(!lab.file("state").exists(), "nothing is remembered");
     Ok(())
 }
