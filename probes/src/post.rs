@@ -142,7 +142,8 @@ pub struct Account {
     pub arrivals: Vec<ArrivalFacts>,
     /// Set while the mailbox cannot be read: why, one line with its reason code's area (`imap-login: …`).
     pub blind: Option<Failure>,
-    /// The last successful look into every folder of the mailbox, since this entry's attempt was recorded.
+    /// Every folder of the mailbox was looked into with success after the time of the entry (`within`, from the final
+    /// reply on) was over: what is not among the arrivals was not there.
     pub looked: bool,
 }
 

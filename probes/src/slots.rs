@@ -1,4 +1,4 @@
-//! How many connections one address may get at the same time. Filters count them and refuse above ten (domain notes, A5).
+//! How many connections one address may get at the same time. Filters count them and refuse above ten.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use crate::result::{RunResult, StatusWord};
+use crate::result::{FindingResult, RunResult, StatusWord};
 
 /// One fault that the demo plants, and the reason by which it is to be found.
 #[derive(Debug, Clone, Copy)]
@@ -56,7 +56,9 @@ impl Comparison {
             .filter(|check| check.status != StatusWord::Pass)
         {
             let address = check.target.as_ref().map(|target| target.address.as_str());
-            for finding in &check.findings {
+            // A skip is the consequence of a finding, not a finding.
+            let real = |finding: &&FindingResult| finding.status != StatusWord::Skip;
+            for finding in check.findings.iter().filter(real) {
                 let line = format!("{}: {}", finding.reason, finding.message);
                 match planted.iter().position(|fault| {
                     Some(fault.address) == address && fault.reason == finding.reason

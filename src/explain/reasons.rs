@@ -110,7 +110,6 @@ fn is_reserved(reason: Reason) -> bool {
             | Reason::Drift
             | Reason::Flaky
             | Reason::Changed
-            | Reason::NotSent
             | Reason::VantagePort25Blocked
             | Reason::ClockSkew
     )

@@ -57,7 +57,7 @@ struct Live {
     replied: Option<Instant>,
     /// Nobody waits for it any more.
     released: bool,
-    /// Whoever waits was told of a look since the final reply.
+    /// Whoever waits was told of a look that began after its time was over.
     looked: bool,
     seen: Vec<Seen>,
 }
@@ -314,14 +314,15 @@ impl Books {
         }
         let draft = entry.planned().map(|(_, planned)| &planned.draft);
         let place = draft.and_then(|draft| Some((draft.mailbox.clone()?, draft.folder.clone())));
-        let looked = place
-            .as_ref()
+        // A look before its time was over proves nothing: it may have come after.
+        let due = draft
             .zip(live.replied)
-            .is_some_and(|(place, replied)| {
-                self.mailboxes
-                    .looked_since(&place.0, &place.1, replied)
-                    .is_some()
-            });
+            .map(|(draft, replied)| later(replied, draft.within));
+        let looked = place.as_ref().zip(due).is_some_and(|(place, due)| {
+            self.mailboxes
+                .looked_since(&place.0, &place.1, due)
+                .is_some()
+        });
         live.looked |= looked;
         let account = Account {
             state: entry.state(),
@@ -422,8 +423,33 @@ impl Live {
         replied_at: Option<Timestamp>,
     ) -> Vec<postrider_probes::outcome::ArrivalFacts> {
         let accepted = accepted(self, replied_at);
-        self.seen.iter().map(|seen| seen.facts(accepted)).collect()
+        self.copies().map(|seen| seen.facts(accepted)).collect()
     }
+
+    /// Each copy once: when a folder was numbered anew, all that is in it was seen again.
+    fn copies(&self) -> impl Iterator<Item = &Seen> {
+        let mut numberings: Vec<(_, usize)> = Vec::new();
+        for seen in &self.seen {
+            let numbering = numbering(seen);
+            match numberings.iter_mut().find(|(known, _)| *known == numbering) {
+                Some((_, copies)) => *copies += 1,
+                None => numberings.push((numbering, 1)),
+            }
+        }
+        self.seen.iter().filter(move |seen| {
+            let (folder, uid_validity) = numbering(seen);
+            let here = numberings.iter().filter(|((known, _), _)| *known == folder);
+            // Of equal ones the first: it was seen when the mail came.
+            let fullest = here.rev().max_by_key(|(_, copies)| *copies);
+            fullest.is_some_and(|((_, known), _)| *known == uid_validity)
+        })
+    }
+}
+
+/// A folder, and its numbering in which the copy was seen.
+fn numbering(seen: &Seen) -> ((&String, &String), u32) {
+    let CopyKey { mailbox, message } = &seen.copy;
+    ((mailbox, &message.folder), message.uid_validity)
 }
 
 /// When it was accepted, by both clocks, if both are known.
@@ -444,14 +470,18 @@ fn accepted_at(entry: &Entry) -> Option<Timestamp> {
 
 /// What an entry wants of its mailbox.
 fn stake(entry: &Entry, live: &Live) -> Option<Stake> {
-    let (_, planned) = entry.planned().filter(|_| expects(entry))?;
-    let awaited = !live.released;
+    // Whoever waits may wait for more copies than the first.
+    let awaited = !live.released && entry.may_arrive();
+    let (_, planned) = entry.planned().filter(|_| awaited || expects(entry))?;
+    let due = live
+        .replied
+        .map(|replied| later(replied, planned.draft.within));
     Some(Stake {
         mailbox: planned.draft.mailbox.clone()?,
         folder: planned.draft.folder.clone(),
         awaited,
         replied: live.replied,
-        unlooked: awaited && !live.looked,
+        unlooked: due.filter(|_| awaited && !live.looked),
     })
 }
 

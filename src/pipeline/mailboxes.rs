@@ -30,8 +30,8 @@ pub(super) struct Stake {
     pub(super) awaited: bool,
     /// When the final reply was read, or the hope of one was given up.
     pub(super) replied: Option<Instant>,
-    /// Whoever waits has not been told of a look since then.
-    pub(super) unlooked: bool,
+    /// Whoever waits has to be told of a look that began then or later.
+    pub(super) unlooked: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -61,8 +61,8 @@ impl Mailboxes {
         if let Some(old) = self.stakes.remove(&id) {
             let mailbox = self.mailbox(&old.mailbox);
             mailbox.awaited.remove(&(old.replied, id));
-            if let Some(replied) = old.replied {
-                mailbox.unlooked.remove(&(replied, id));
+            if let Some(due) = old.unlooked {
+                mailbox.unlooked.remove(&(due, id));
             }
             if let Some(count) = mailbox.folders.get_mut(&old.folder) {
                 *count -= 1;
@@ -78,8 +78,8 @@ impl Mailboxes {
             if new.awaited {
                 mailbox.awaited.insert((new.replied, id));
             }
-            if let Some(replied) = new.replied.filter(|_| new.unlooked) {
-                mailbox.unlooked.insert((replied, id));
+            if let Some(due) = new.unlooked {
+                mailbox.unlooked.insert((due, id));
             }
             self.stakes.insert(id, new);
         }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::ledger::sample::{accepted, draft, id, refused, uncertain};
-use crate::mailbox::news::News;
+use crate::mailbox::news::{MessageKey, News};
 use bench::{Bench, header, key, patience};
 
 const RECEIVED: &str = "Received: from mx1.example.net by store1.example.net with ESMTP; Mon, 21 Sep 2026 14:13:27 +0000\r\n\
@@ -101,6 +101,27 @@ async fn sighting_before_the_reply_was_read_takes_no_time() {
     bench.record(1, accepted(), Instant::now()).await;
     let after = account.borrow().arrivals[0].after;
     assert_eq!(after, Some(Duration::ZERO));
+}
+
+#[tokio::test(start_paused = true)]
+async fn copy_that_is_seen_again_under_another_uidvalidity_is_the_same_copy() {
+    let bench = Bench::new().await;
+    let account = bench.sent(1).await;
+    bench.arrives(1, key("INBOX", 7)).await;
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let renumbered = |uid| MessageKey {
+        uid_validity: 2,
+        ..key("INBOX", uid)
+    };
+    bench.arrives(1, renumbered(3)).await;
+    bench.balance().await;
+    let uids = || -> Vec<u32> { account.borrow().arrivals.iter().map(|a| a.uid).collect() };
+    assert_eq!(uids(), [7]);
+    // A second copy under the new numbers is one.
+    bench.arrives(1, renumbered(4)).await;
+    bench.balance().await;
+    assert_eq!(uids(), [3, 4]);
+    assert_eq!(bench.stored(1).await.copies(), 2);
 }
 
 #[tokio::test(start_paused = true)]

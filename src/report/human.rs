@@ -166,12 +166,15 @@ fn below(
     text
 }
 
-/// `code: message` for each finding.
+/// `code: message` for each finding. What was skipped beside a failure is only its consequence, and stands among the
+/// notes.
 #[must_use]
 pub fn reasons(check: &CheckResult) -> Vec<String> {
+    let is_skip = |status: StatusWord| status == StatusWord::Skip;
     check
         .findings
         .iter()
+        .filter(|finding| is_skip(check.status) || !is_skip(finding.status))
         .map(|finding| format!("{}: {}", finding.reason, finding.message))
         .collect()
 }

@@ -13,6 +13,7 @@ use postrider_wire::message::tag::EntryId;
 use tokio::time::Instant;
 
 use super::event::{CheckFinished, CheckName, Event};
+use super::opening::Opening;
 use super::steps::{Planned, What};
 use super::{Cancel, Engine, variables};
 use crate::config::plan::Scenario;
@@ -35,6 +36,14 @@ pub(super) struct Finished {
 }
 
 impl Check {
+    /// Waits until mail may be sent, when this check would send any.
+    pub(super) async fn opened(&self, opening: &Opening) {
+        let step = &self.scenario.steps[self.planned.step_index];
+        if self.needs.is_none() && matches!(self.planned.what, What::Probe(_)) {
+            opening.of(&self.scenario, step, &self.cancel).await;
+        }
+    }
+
     pub(super) async fn perform(self) -> Finished {
         let step = &self.scenario.steps[self.planned.step_index];
         let name = CheckName {

@@ -4,12 +4,12 @@ mod check;
 pub mod document;
 pub mod event;
 mod id;
+mod opening;
 pub mod select;
 pub mod steps;
 pub mod targets;
 mod variables;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,14 +24,12 @@ use tokio::time::Instant;
 use self::check::{Check, Finished};
 use self::event::{Event, RunFinished, RunStarted};
 pub use self::id::new_id;
+use self::opening::Opening;
 use self::select::Selection;
 use self::steps::Planned;
 use crate::config::plan::{Plan, Scenario, StepsRun};
 use crate::mailbox::Watches;
 use crate::pipeline::PipelineHandle;
-
-/// Before the first mail is sent, the mailboxes get this long to be opened.
-const READY_WITHIN: Duration = Duration::from_secs(15);
 
 /// What runs need.
 #[derive(Debug)]
@@ -87,16 +85,19 @@ impl Engine {
             started_at,
         }))
         .await;
-        self.open_mailboxes(&scenarios, &request.selection, cancel)
-            .await;
-        let planned = steps::plan(
+        let opening = Arc::new(Opening::begin(self, &scenarios, &request.selection));
+        let planning = steps::plan(
             &self.plan,
             self.net.as_ref(),
             &request.selection,
             &request.id,
             &scenarios,
-        )
-        .await;
+        );
+        let mut cancelled = cancel.clone();
+        let planned = tokio::select! {
+            planned = planning => planned,
+            Ok(_) = cancelled.wait_for(Option::is_some) => steps::unplanned(&request.selection, &scenarios),
+        };
         let jobs = Arc::new(Semaphore::new(request.jobs.max(1)));
         let mut running = JoinSet::new();
         for (index, scenario) in scenarios.iter().enumerate() {
@@ -110,6 +111,7 @@ impl Engine {
                 scenario: Arc::new((*scenario).clone()),
                 run: request.id.clone(),
                 jobs: Arc::clone(&jobs),
+                opening: Arc::clone(&opening),
                 deadline: started + request.timeout.unwrap_or(scenario.timeout),
                 cancel: cancel.clone(),
             };
@@ -136,39 +138,6 @@ impl Engine {
         // A pipeline that has ended has nobody left to tell.
         let _ = self.pipeline.events().send(event).await;
     }
-
-    /// The watches must know what was there before the first mail is sent. A mailbox that cannot be opened does not stop
-    /// the run: the checks that need it say `cannot-observe`.
-    async fn open_mailboxes(
-        &self,
-        scenarios: &[&Scenario],
-        selection: &Selection,
-        cancel: &Cancel,
-    ) {
-        let mut wanted = BTreeSet::new();
-        for scenario in scenarios {
-            for step in scenario
-                .steps
-                .iter()
-                .filter(|step| selection.takes_step(step))
-            {
-                wanted.extend(step.probe.watches(&scenario.message));
-            }
-        }
-        let opened = async {
-            for (mailbox, folder) in wanted {
-                self.watches.add(&mailbox, &folder);
-                if let Err(failure) = self.watches.ready(&mailbox).await {
-                    tracing::warn!(%mailbox, reason = %failure.line(), "mailbox cannot be opened yet");
-                }
-            }
-        };
-        let mut cancel = cancel.clone();
-        tokio::select! {
-            _ = tokio::time::timeout(READY_WITHIN, opened) => {}
-            _ = cancel.wait_for(Option::is_some) => {}
-        }
-    }
 }
 
 /// One scenario's part of a run.
@@ -177,6 +146,7 @@ struct ScenarioRun {
     scenario: Arc<Scenario>,
     run: String,
     jobs: Arc<Semaphore>,
+    opening: Arc<Opening>,
     deadline: Instant,
     cancel: Cancel,
 }
@@ -223,8 +193,10 @@ impl ScenarioRun {
                 cancel: self.cancel.clone(),
                 needs: needs.map(str::to_owned),
             };
-            let jobs = Arc::clone(&self.jobs);
+            let (jobs, opening) = (Arc::clone(&self.jobs), Arc::clone(&self.opening));
             running.spawn(async move {
+                // Before the permit: who waits for a mailbox must not keep others from running.
+                check.opened(&opening).await;
                 let _permit = jobs.acquire_owned().await;
                 check.perform().await
             });

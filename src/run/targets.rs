@@ -15,8 +15,8 @@ use postrider_probes::target::{Role, Target};
 use super::select::Selection;
 use crate::config::plan::{ForEach, Inventory, Node, Preference};
 
-/// Time for each question of the look-up.
-const LOOKUP_WITHIN: Duration = Duration::from_secs(10);
+/// Time for each question of the look-up, when the step has no shorter limit.
+pub const LOOKUP_WITHIN: Duration = Duration::from_secs(10);
 
 /// What a `for_each` gives.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub struct Expansion {
     pub findings: Vec<Finding>,
 }
 
-/// Looks up the MX set of the step's domain and makes the targets that `selection` takes.
+/// Looks up the MX set of the step's domain and makes the targets that `selection` takes. Each question may take `within`.
 ///
 /// # Errors
 /// When the domain's MX set cannot be known: then nothing can be probed.
@@ -37,13 +37,14 @@ pub async fn expand(
     net: &dyn Net,
     variables: &Variables,
     selection: &Selection,
+    within: Duration,
 ) -> Result<Expansion, Failure> {
     let domain = for_each
         .mx_of
         .fill(variables)
         .map_err(|error| Failure::new(Reason::Internal, error.to_string()))?;
     let domain = domain.trim_end_matches('.').to_ascii_lowercase();
-    let set = mx::lookup(net, &domain, for_each.family, LOOKUP_WITHIN).await?;
+    let set = mx::lookup(net, &domain, for_each.family, within).await?;
     let has_route = |address| net.has_route(address);
     Ok(expansion(
         for_each, &domain, set, inventory, &has_route, selection,

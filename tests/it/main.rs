@@ -6,6 +6,7 @@
 )]
 
 mod architecture;
+mod bad_servers;
 mod cli;
 mod config_errors;
 mod config_plan;
@@ -15,4 +16,5 @@ mod live;
 mod mailbox_watch;
 mod net;
 mod schemas;
+mod support;
 mod validate;

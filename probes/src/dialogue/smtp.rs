@@ -147,18 +147,21 @@ impl<'c, 'a> Session<'c, 'a> {
         self.reply_by(deadline, within).await
     }
 
-    /// STARTTLS (RFC 3207): asks, checks that nothing follows the reply in the clear, and gives the bare stream for the handshake.
+    /// STARTTLS and its reply (RFC 3207). Not timed: that goes on until the handshake has ended.
     ///
     /// # Errors
-    /// `tls-injection` when plain text follows the reply; `tls-handshake` when the server refuses after having offered it.
-    pub async fn starttls(mut self, within: Duration) -> Result<BoxStream, Failure> {
-        let reply = self
-            .exchange("STARTTLS", within)
+    /// As [`Self::command`]. A refusal is a reply, not an error.
+    pub async fn starttls(&mut self, within: Duration) -> Result<Reply, Failure> {
+        self.exchange("STARTTLS", within)
             .await
-            .map_err(|problem| no_reply(problem, "STARTTLS"))?;
-        if !reply.is_positive_completion() {
-            return Err(refusal(Reason::TlsHandshake, &reply, "after STARTTLS"));
-        }
+            .map_err(|problem| no_reply(problem, "STARTTLS"))
+    }
+
+    /// The bare stream for the handshake. Nothing may follow the reply to STARTTLS in the clear.
+    ///
+    /// # Errors
+    /// `tls-injection` when plain text does.
+    pub fn into_stream(mut self) -> Result<BoxStream, Failure> {
         let injected = self.reader.take_buffered();
         if injected.is_empty() {
             return Ok(self.stream);

@@ -24,8 +24,9 @@ use self::prepare::Prepared;
 use self::transaction::{End, Transaction};
 use crate::context::Context;
 use crate::kind::{Kind, Names, Preview};
-use crate::outcome::Failure;
+use crate::outcome::{Failure, Finding};
 use crate::post::Attempt;
+use crate::reason::Reason;
 use crate::setting::{Place, Problem};
 use crate::target::Target;
 
@@ -68,13 +69,16 @@ impl Kind for Deliver {
     }
 
     async fn run(&self, cx: &Context<'_>) -> Result<(), Failure> {
-        let mut prepared = Prepared::new(self, cx)?;
-        let hosts = route::hosts(self, cx, &prepared).await?;
+        let nothing_sent = |_: &Failure| self.note_not_sent(cx);
+        let mut prepared = Prepared::new(self, cx).inspect_err(nothing_sent)?;
+        let hosts = route::hosts(self, cx, &prepared)
+            .await
+            .inspect_err(nothing_sent)?;
         if self.approach == Some(Approach::PrimaryFirst) {
             route::greet_primary(self, cx, &prepared).await;
         }
         // L1: the intent is durable before anybody may have seen the tag.
-        prepared.plan(cx).await?;
+        prepared.plan(cx).await.inspect_err(nothing_sent)?;
         let mut transaction = None;
         for host in &hosts {
             let mut tried = Transaction::hold(cx, &prepared, host).await;
@@ -115,7 +119,20 @@ impl Deliver {
             Attempt::Accepted { .. } | Attempt::Uncertain { .. } => {
                 arrival::follow(self, cx, prepared, draft, end, replied).await;
             }
-            Attempt::NotSent { .. } | Attempt::Refused { .. } | Attempt::Deferred { .. } => {}
+            Attempt::NotSent { .. } | Attempt::Refused { .. } | Attempt::Deferred { .. } => {
+                self.note_not_sent(cx);
+            }
+        }
+    }
+
+    /// Says of an expected arrival that there was nothing to look for. Why nothing was sent is told by itself.
+    fn note_not_sent(&self, cx: &Context<'_>) {
+        if self.expected_arrival().is_some() {
+            cx.note("not sent");
+            cx.find(Finding::new(
+                Reason::NotSent,
+                "nothing was sent, so nothing can arrive",
+            ));
         }
     }
 }

@@ -140,7 +140,7 @@ pub enum Connection {
     Refuse,
     /// The first packet is dropped, as by a firewall: the client's connect times out. Linux only.
     Filter,
-    /// Accepted, then reset at once.
+    /// Accepted, then reset, a moment later so that the client has noticed that it is connected.
     Reset,
 }
 
@@ -203,7 +203,7 @@ pub enum StartTls {
     Offered,
     /// Not among the EHLO keywords; the command is answered 502.
     NotOffered,
-    /// The 220 is followed by bytes that are no TLS record.
+    /// The client's first TLS record is answered with bytes that are none.
     Garbage,
     /// An EHLO reply in clear rides behind the 220 in the same segment, then a genuine
     /// handshake: what an attacker on the path would inject (CVE-2011-0411 seen from the client).

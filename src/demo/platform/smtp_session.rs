@@ -17,8 +17,11 @@ use super::smtp_wire::{End, Said, Transport, Wire};
 use super::topology::{self, Address};
 
 /// The largest message taken, in bytes; announced with SIZE (RFC 1870).
-pub(super) const MAX_MESSAGE: usize = 1 << 20;
+/// More than the kernel buffers of a loopback connection hold, so that a cut in the middle can be told from one
+/// after the end.
+pub(super) const MAX_MESSAGE: usize = 10 << 20;
 const MAX_RECIPIENTS: usize = 100;
+const BEFORE_RESET: Duration = Duration::from_millis(100);
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// What a session is about.
@@ -43,6 +46,7 @@ pub(super) async fn run(stream: TcpStream, context: SessionContext, busy: bool) 
         return wire.finish(End::Close).await;
     }
     if misbehaviour.connection == Connection::Reset {
+        tokio::time::sleep(BEFORE_RESET).await;
         return wire.finish(End::Reset).await;
     }
 
@@ -274,6 +278,8 @@ impl Session {
         match kind {
             StartTls::Offered | StartTls::NotOffered => {}
             StartTls::Garbage => {
+                // The reply to the client's first record: earlier it would be plain text behind the 220.
+                wire.fill().await?;
                 wire.raw(b"This is no TLS record, however long one waits for it.\r\n");
                 wire.flush().await?;
                 return Err(End::Hold);

@@ -10,7 +10,7 @@ use super::prepare::Prepared;
 use super::settings::{Arrives, AuthenticationResults, Deliver};
 use super::transaction::End;
 use crate::context::Context;
-use crate::outcome::{ArrivalFacts, Finding, Status};
+use crate::outcome::{ArrivalFacts, Finding};
 use crate::phase::Phase;
 use crate::post::{Account, Attempt, Draft};
 use crate::reason::Reason;
@@ -178,32 +178,36 @@ fn judge(
             ),
         ));
     } else if account.arrivals.len() < copies {
-        found.push(Finding::new(
-            Reason::NotDelivered,
-            format!(
-                "{} of {copies} copies within {}",
-                account.arrivals.len(),
-                duration(limit)
-            ),
-        ));
+        found.push(unobserved(account).unwrap_or_else(|| {
+            Finding::new(
+                Reason::NotDelivered,
+                format!(
+                    "{} of {copies} copies within {}",
+                    account.arrivals.len(),
+                    duration(limit)
+                ),
+            )
+        }));
     }
     found
 }
 
+/// Why an absence proves nothing: nobody could look after the time was over.
+fn unobserved(account: &Account) -> Option<Finding> {
+    if account.looked {
+        return None;
+    }
+    let why = match &account.blind {
+        Some(blind) => format!("the mailbox could not be read: {}", blind.line()),
+        None => "no look into the mailbox ended in time".to_owned(),
+    };
+    Some(Finding::new(Reason::CannotObserve, why))
+}
+
 /// Nothing was seen: lost for the platform's fault, or we could not look.
 fn absent(draft: &Draft, end: &End, account: &Account, limit: Duration) -> Finding {
-    if let Some(blind) = &account.blind {
-        return Finding {
-            status: Status::Error,
-            reason: Reason::CannotObserve,
-            message: format!("the mailbox could not be read: {}", blind.line()),
-        };
-    }
-    if !account.looked {
-        return Finding::new(
-            Reason::CannotObserve,
-            "no look into the mailbox ended in time",
-        );
+    if let Some(unknown) = unobserved(account) {
+        return unknown;
     }
     let how = match end.attempt() {
         Attempt::Accepted {

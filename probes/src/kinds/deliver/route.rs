@@ -132,7 +132,7 @@ async fn routed(cx: &Context<'_>, route: &Route) -> Result<Vec<Host>, Failure> {
     Ok(hosts)
 }
 
-/// Opens a session on a primary address and leaves it, as a sender does that found the primary unwilling (domain notes, A3).
+/// Opens a session on a primary address and leaves it, as a sender does that found the primary unwilling.
 /// What happens there is in the transcript and decides nothing.
 pub(super) async fn greet_primary(_: &Deliver, cx: &Context<'_>, prepared: &Prepared<'_>) {
     let Some(target) = cx.target else { return };

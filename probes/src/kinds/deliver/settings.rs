@@ -31,7 +31,7 @@ pub struct Deliver {
     /// TCP port; the platform's `smtp_port` or 25 by default.
     #[schemars(example = 2525)]
     pub port: Option<u16>,
-    /// Another envelope recipient than the mailbox's address.
+    /// Another envelope recipient than the mailbox's address; in its domain, unless the dialogue stops before the mail.
     #[schemars(example = &"no-such-user-${run.id}@example.net")]
     pub envelope_to: Option<Spanned<Template>>,
     /// What EHLO says; the sender's `helo` by default.

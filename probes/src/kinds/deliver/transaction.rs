@@ -31,7 +31,7 @@ pub(super) enum End {
     Replied {
         reply: Reply,
         after: &'static str,
-        /// Whether it is the final reply to the message.
+        /// Whether it is the final reply to the message; then it is never intermediate.
         final_reply: bool,
     },
     /// The final dot may have been read and no reply came.
@@ -65,14 +65,10 @@ impl End {
                     Attempt::Refused { reply: text }
                 } else if reply.is_transient() {
                     Attempt::Deferred { reply: text }
-                } else if *final_reply && reply.is_positive_completion() {
+                } else if *final_reply {
                     Attempt::Accepted {
                         reply: text,
                         queue_id: queue_id::from_reply(reply),
-                    }
-                } else if *final_reply {
-                    Attempt::Uncertain {
-                        why: format!("unexpected final reply {text}"),
                     }
                 } else {
                     Attempt::NotSent { why: text }
@@ -194,10 +190,13 @@ async fn converse<'c, 'a>(
     }
     let helo = prepared.helo.to_string();
     let (mut greeted, mut capabilities) = session.ehlo(&helo, limits.command).await?;
-    if wants_tls(prepared.tls, &capabilities)?
-        && let Some(plain) = open.take()
-    {
-        let session = open.insert(encrypt(cx, prepared, host, plain).await?);
+    if wants_tls(prepared.tls, &capabilities)? && start_tls(cx, prepared, session).await? {
+        // The session in the clear ends here, whatever comes of the handshake.
+        let encrypted = match open.take() {
+            Some(plain) => encrypt(cx, prepared, host, plain).await?,
+            None => return Err(gone()),
+        };
+        let session = open.insert(encrypted);
         (greeted, capabilities) = session.ehlo(&helo, limits.command).await?;
     }
     if prepared.stop_after == Some(StopAfter::Ehlo) {
@@ -205,9 +204,13 @@ async fn converse<'c, 'a>(
     }
     match open {
         Some(session) => transaction(prepared, session, &capabilities).await,
-        // Never: it is there since the connection was opened.
-        None => Err(Failure::new(Reason::Internal, "the session is gone")),
+        None => Err(gone()),
     }
+}
+
+/// Never: the session is there since the connection was opened.
+fn gone() -> Failure {
+    Failure::new(Reason::Internal, "the session is gone")
 }
 
 fn wants_tls(policy: TlsPolicy, capabilities: &Capabilities) -> Result<bool, Failure> {
@@ -223,7 +226,28 @@ fn wants_tls(policy: TlsPolicy, capabilities: &Capabilities) -> Result<bool, Fai
     }
 }
 
-/// STARTTLS and the handshake, timed together: a server that offers one and fails the other fails the phase.
+/// STARTTLS; whether the handshake may begin. A server that offers it and refuses it fails the check, unless TLS is
+/// opportunistic: then senders go on in the clear (RFC 3207 §4), and the refusal is told.
+async fn start_tls(
+    cx: &Context<'_>,
+    prepared: &Prepared<'_>,
+    session: &mut Session<'_, '_>,
+) -> Result<bool, Failure> {
+    let asked = session.starttls(prepared.limits.command);
+    let reply = cx.phase(Phase::Starttls, asked).await?;
+    if reply.is_positive_completion() {
+        return Ok(true);
+    }
+    let mut refused = smtp::refusal(Reason::TlsHandshake, &reply, "after STARTTLS");
+    if prepared.tls != TlsPolicy::Opportunistic {
+        return Err(refused);
+    }
+    refused.message.push_str("; the mail goes in the clear");
+    cx.find(refused.as_preference());
+    Ok(false)
+}
+
+/// The handshake, timed together with STARTTLS.
 async fn encrypt<'c, 'a>(
     cx: &'c Context<'a>,
     prepared: &Prepared<'_>,
@@ -240,7 +264,7 @@ async fn encrypt<'c, 'a>(
         .clone()
         .unwrap_or_else(|| host.address.to_string());
     let work = async {
-        let stream = session.starttls(limits.command).await?;
+        let stream = session.into_stream()?;
         timeout(
             limits.handshake,
             tls::client(stream, &name, &prepared.trust, verify),
@@ -305,14 +329,27 @@ async fn transaction(
         return decided(rcpt, "RCPT TO");
     }
     let data = session.command(Phase::Data, "DATA", command).await?;
+    if data.is_positive_completion() {
+        // No refusal, but no invitation either: nothing can be sent, so this must not look like a success.
+        return Err(smtp::refusal(
+            Reason::SmtpUnexpectedReply,
+            &data,
+            "after DATA",
+        ));
+    }
     if !data.is_intermediate() {
-        // A 2yz to DATA is no refusal, but nothing can be sent either.
         return decided(data, "DATA");
     }
     let cx = session.context();
     let limits = prepared.limits;
     let sent = session.message(&prepared.message, limits.data, limits.final_reply);
     match cx.phase(Phase::Data, sent).await {
+        // An invitation to go on is no success (RFC 5321 §4.2.1), and no refusal that could be relied on.
+        Sent::Replied(reply) if reply.is_intermediate() => Ok(End::Unknown(smtp::refusal(
+            Reason::SmtpUnexpectedReply,
+            &reply,
+            "after the final dot",
+        ))),
         Sent::Replied(reply) => Ok(End::Replied {
             reply,
             after: "the final dot",

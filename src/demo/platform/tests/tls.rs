@@ -116,6 +116,7 @@ async fn starttls_can_be_missing_refused_garbage_injected_or_stalled() {
     assert!(client.ask("STARTTLS").await.starts_with("502"));
 
     let mut client = set(StartTls::Garbage).await;
+    client.send("as good as a ClientHello").await;
     assert!(client.line().await.unwrap().starts_with("This is no TLS"));
 
     let mut client = set(StartTls::Stalled).await;

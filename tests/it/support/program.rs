@@ -1,0 +1,146 @@
+//! The binary, started as an operator starts it, and what it said.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use postrider::result::{CheckResult, RunResult};
+use serde_json::Value;
+use tokio::io::AsyncReadExt as _;
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, timeout};
+
+/// No test is waited for longer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The binary, about to be started.
+#[derive(Debug)]
+pub(crate) struct Program(Command);
+
+impl Program {
+    /// With the main file and the state in this directory, and nothing of our own environment.
+    pub(crate) fn new(directory: &Path) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_postrider"));
+        command
+            .env_clear()
+            .env("LANG", "C.UTF-8")
+            .env("HOME", directory)
+            .current_dir(directory)
+            .args(["--config", "postrider.yaml", "--storage.path", "state"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        Self(command)
+    }
+
+    pub(crate) fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.0.args(args);
+        self
+    }
+
+    /// Runs it to its end.
+    pub(crate) async fn end(self) -> Ran {
+        self.start().end().await
+    }
+
+    pub(crate) fn start(mut self) -> Running {
+        Running {
+            began: Instant::now(),
+            child: self.0.spawn().unwrap(),
+        }
+    }
+}
+
+/// The binary, running.
+#[derive(Debug)]
+pub(crate) struct Running {
+    began: Instant,
+    child: Child,
+}
+
+impl Running {
+    pub(crate) async fn end(mut self) -> Ran {
+        let id = self.child.id().unwrap();
+        let mut stdout = self.child.stdout.take().unwrap();
+        let mut stderr = self.child.stderr.take().unwrap();
+        let mut ran = Ran::default();
+        let mut peak = 0;
+        let ended = timeout(PATIENCE, async {
+            let watched = async {
+                let mut often = tokio::time::interval(Duration::from_millis(5));
+                loop {
+                    tokio::select! {
+                        status = self.child.wait() => return status.unwrap(),
+                        // It only grows, so the last reading is the peak but for the last few milliseconds.
+                        _ = often.tick() => peak = peak.max(peak_memory(id)),
+                    }
+                }
+            };
+            let (status, out, err) = tokio::join!(
+                watched,
+                stdout.read_to_string(&mut ran.stdout),
+                stderr.read_to_string(&mut ran.stderr)
+            );
+            out.and(err).unwrap();
+            status.code()
+        });
+        let code = ended.await.expect("the program has not ended in time");
+        ran.code = code.expect("the program was killed");
+        ran.took = self.began.elapsed();
+        ran.peak_kib = peak;
+        ran
+    }
+}
+
+/// KiB, as the kernel has it; 0 when the process is gone.
+fn peak_memory(id: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok())
+        .unwrap_or(0)
+}
+
+/// What it said.
+#[derive(Debug, Default)]
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) took: Duration,
+    /// The most memory that it held.
+    pub(crate) peak_kib: u64,
+}
+
+impl Ran {
+    /// The result document.
+    pub(crate) fn result(&self) -> RunResult {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}{}", self.stdout, self.stderr))
+    }
+
+    /// The same as plain JSON, as a reader that knows nothing of our types sees it.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap()
+    }
+
+    /// The only check of this step.
+    pub(crate) fn check(&self, step: &str) -> CheckResult {
+        let mut checks = self.result().checks;
+        checks.retain(|check| check.step == step);
+        let found = checks.len();
+        match checks.pop() {
+            Some(check) if found == 1 => check,
+            _ => panic!("{found} checks of {step}: {}{}", self.stdout, self.stderr),
+        }
+    }
+}
+
+/// `code: message` of the worst finding; empty when it passed.
+pub(crate) fn line(check: &CheckResult) -> String {
+    match (&check.reason, &check.message) {
+        (Some(reason), Some(message)) => format!("{reason}: {message}"),
+        _ => String::new(),
+    }
+}
