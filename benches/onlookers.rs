@@ -1,7 +1,9 @@
-//! The two usual ways of seeing a mail arrive, beside the program, in the same mailbox and for the same mails: asking
-//! once a second, and IDLE alone. They use the program's own IMAP session, so that only the way differs.
+//! The two usual ways of seeing a mail arrive, at work while the program is: asking once a second, and IDLE alone.
+//! They use the program's own IMAP session, so that only the way differs, and look into bob's mailbox for mails of
+//! their own, which take the same way as the program's: it removes its mails from alice's as soon as it can.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -10,7 +12,7 @@ use postrider_probes::account::{ImapEndpoint, MailboxAccount, SecretSource, Secu
 use postrider_probes::dialogue::imap::{Access, IdleEnd, Session, Transcript};
 use postrider_probes::dialogue::open_imap;
 use postrider_probes::net::SystemNet;
-use postrider_testkit::live::{ALICE, IMAP_NAME};
+use postrider_testkit::live::{BOB, IMAP_NAME, SENDER, send_plain};
 use postrider_wire::message::header::{fields, first};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -25,6 +27,16 @@ const PAGE: usize = 200;
 
 /// When each mail was seen, by the wall clock, by its `mail_id`.
 pub(crate) type Sightings = BTreeMap<String, Duration>;
+
+/// Sends a mail for them to bob.
+pub(crate) fn send(server: SocketAddr, id: &str) -> anyhow::Result<()> {
+    let mail = format!(
+        "From: <{SENDER}>\r\nTo: <{BOB}>\r\nSubject: {id}\r\nMessage-ID: <{id}@outside.test>\r\n\
+         Date: Thu, 1 Jan 2026 00:00:00 +0000\r\n\r\nFor the onlookers.\r\n"
+    );
+    send_plain(server, SENDER, BOB, mail.as_bytes())?;
+    Ok(())
+}
 
 /// Both of them, at work.
 pub(crate) struct Onlookers {
@@ -72,8 +84,8 @@ impl Onlooker {
     async fn open(lab: &Lab) -> anyhow::Result<Self> {
         let platform = &lab.platform;
         let account = MailboxAccount {
-            name: "alice".to_owned(),
-            address: ALICE.parse().map_err(|error| anyhow!("{error}"))?,
+            name: "bob".to_owned(),
+            address: BOB.parse().map_err(|error| anyhow!("{error}"))?,
             imap: Some(ImapEndpoint {
                 server: IMAP_NAME.to_owned(),
                 port: platform.imaps().port(),
@@ -83,7 +95,7 @@ impl Onlooker {
                     ..Trust::default()
                 },
             }),
-            username: ALICE.to_owned(),
+            username: BOB.to_owned(),
             password: Some(SecretSource::File(platform.password_file())),
         };
         let net = SystemNet::new(Some(platform.dns()), None);

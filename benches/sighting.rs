@@ -16,12 +16,20 @@ use postrider_testkit::live::{Node, wait_until};
 
 use crate::lab::{Lab, finish, milliseconds_between, wall_clock};
 use crate::nagios;
-use crate::onlookers::{Onlookers, Sightings};
+use crate::onlookers::{self, Onlookers, Sightings};
 use crate::spread::{Spread, verdict};
 
 /// Steps of the scenario `prompt`, with one mail through each of the four addresses.
 const ROUNDS: usize = 30;
 const ADDRESSES: usize = 4;
+/// Between the rounds: each begins when nothing is awaited.
+const PAUSE: &str = "1s";
+/// Mails for the onlookers meanwhile, and the time between them. It is longer than any server gathers announcements,
+/// and no part of a second.
+const FOR_ONLOOKERS: usize = 60;
+const BETWEEN: Duration = Duration::from_millis(617);
+/// How long an onlooker may take to see the last mail.
+const LAST_LOOK: Duration = Duration::from_secs(3);
 /// How long the nodes keep the mail, about: a restart of each comes on top.
 const HELD_SECONDS: [u64; 8] = [2, 3, 4, 5, 6, 8, 10, 20];
 /// Round trips of the plugin.
@@ -31,7 +39,6 @@ const DEFERRED_WITHIN: Duration = Duration::from_secs(20);
 
 /// One mail.
 struct Mail {
-    id: String,
     /// When its final reply was read, by the wall clock.
     replied: Duration,
     /// When Dovecot had saved it, by the wall clock.
@@ -75,25 +82,35 @@ fn scenarios(lab: &Lab) -> anyhow::Result<()> {
         )
     };
     let rounds: String = (1..=ROUNDS)
-        .map(|n| step(&format!("round-{n}"), "30s"))
+        .map(|n| {
+            let pause = format!("  - id: pause-{n}\n    wait: {{ for: {PAUSE} }}\n");
+            step(&format!("round-{n}"), "30s") + &pause
+        })
         .collect();
-    // The mails go when the run ends: the onlookers must have had their chance.
-    let pause = "  - id: pause\n    wait: { for: 2s }\n";
-    lab.scenario(
-        "prompt",
-        &format!("{head}timeout: 10m\nsteps:\n{rounds}{pause}"),
-    )?;
+    lab.scenario("prompt", &format!("{head}timeout: 10m\nsteps:\n{rounds}"))?;
     let held = step("held", "5m");
     lab.scenario(
         "held",
-        &format!("{head}timeout: 10m\nsteps_run: together\nsteps:\n{held}{pause}"),
+        &format!("{head}timeout: 10m\nsteps_run: together\nsteps:\n{held}"),
     )
 }
 
 /// Mails one after the other, through a platform that does nothing but its work.
 fn prompt(lab: &Lab) -> anyhow::Result<Spread> {
     let onlookers = Onlookers::start(lab)?;
+    let server = lab.platform.mx_addresses()[0];
+    let sending = thread::spawn(move || -> anyhow::Result<()> {
+        for n in 0..FOR_ONLOOKERS {
+            onlookers::send(server, &format!("PROMPT-{n}"))?;
+            thread::sleep(BETWEEN);
+        }
+        thread::sleep(LAST_LOOK);
+        Ok(())
+    });
     let result = lab.run(&["prompt", "--jobs", "1"])?;
+    sending
+        .join()
+        .map_err(|_| anyhow!("the sending thread died"))??;
     let (polling, idling) = onlookers.finish()?;
     let mails = mails(lab, &result.checks)?;
     anyhow::ensure!(mails.len() == ROUNDS * ADDRESSES, "{} mails", mails.len());
@@ -106,11 +123,11 @@ fn prompt(lab: &Lab) -> anyhow::Result<Spread> {
     println!("  true latency           {latency}");
     println!("  error                  {error}");
     println!("  |error|                {size}");
+    let saved = lab.saved();
     let onlooker = |name, seen: &Sightings| -> anyhow::Result<Spread> {
-        let errors = mails.iter().filter_map(|mail| {
-            let seen = seen.get(&mail.id)?;
-            Some(milliseconds_between(*seen, mail.saved).abs())
-        });
+        let errors = seen
+            .iter()
+            .filter_map(|(id, seen)| Some(milliseconds_between(*seen, *saved.get(id)?).abs()));
         let errors = Spread::of(errors, "ms")?;
         println!("  |error| of {name}  {errors}");
         Ok(errors)
@@ -139,6 +156,7 @@ fn held(lab: &mut Lab) -> anyhow::Result<()> {
     for seconds in HELD_SECONDS {
         checks.extend(hold_for(lab, Duration::from_secs(seconds))?);
     }
+    thread::sleep(LAST_LOOK);
     let (polling, idling) = onlookers.finish()?;
     let mails = mails(lab, &checks)?;
     anyhow::ensure!(
@@ -158,12 +176,12 @@ fn held(lab: &mut Lab) -> anyhow::Result<()> {
         Spread::of(mails.iter().map(Mail::error), "ms")?
     );
     println!("  |error| / latency      {shares}");
+    let saved = lab.saved();
     for (name, seen) in [("NOOP each 1 s", &polling), ("IDLE alone   ", &idling)] {
-        let shares = mails.iter().filter_map(|mail| {
-            let late = milliseconds_between(*seen.get(&mail.id)?, mail.saved);
-            Some(100.0 * late.abs() / mail.latency())
-        });
-        println!("  same, {name}    {}", Spread::of(shares, "%")?);
+        let errors = seen
+            .iter()
+            .filter_map(|(id, seen)| Some(milliseconds_between(*seen, *saved.get(id)?)));
+        println!("  |error| of {name}  {}", Spread::of(errors, "ms")?);
     }
     println!(
         "  target <= 2 % of the latency, each mail: {}",
@@ -190,7 +208,10 @@ fn hold_for(lab: &mut Lab, time: Duration) -> anyhow::Result<Vec<CheckResult>> {
     let before = deferred(lab);
     let mut command = lab.postrider(&["run", "held", "--format", "json"]);
     let run = thread::spawn(move || finish(&mut command, &[0]));
-    let kept = || (deferred(lab) >= before + ADDRESSES).then_some(());
+    for (n, server) in lab.platform.mx_addresses().into_iter().enumerate() {
+        onlookers::send(server, &format!("HELD-{}-{n}", time.as_secs()))?;
+    }
+    let kept = || (deferred(lab) >= before + 2 * ADDRESSES).then_some(());
     wait_until(DEFERRED_WITHIN, kept).context("the nodes did not keep the mail")?;
     thread::sleep(time);
     for node in filters {
@@ -217,7 +238,6 @@ fn mails(lab: &Lab, checks: &[CheckResult]) -> anyhow::Result<Vec<Mail>> {
                 replied: *replied.get(id).with_context(missing)?,
                 saved: *saved.get(id).with_context(missing)?,
                 reported: Duration::from_secs_f64(arrival.after_seconds.with_context(missing)?),
-                id: id.clone(),
             })
         })
         .collect()

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use postrider_probes::account::Trust;
+use postrider_probes::account::{Security, Trust};
 use postrider_probes::net::{Net, SystemNet};
 use postrider_probes::slots::Slots;
 use postrider_probes::tls::load_system_roots;
@@ -84,7 +84,8 @@ fn trusts_the_system(plan: &Plan) -> bool {
     let mailboxes = plan
         .mailboxes
         .values()
-        .filter_map(|mailbox| mailbox.imap.as_ref());
+        .filter_map(|mailbox| mailbox.imap.as_ref())
+        .filter(|imap| imap.security != Security::None);
     system(&plan.platform.trust) || mailboxes.map(|imap| &imap.trust).any(system)
 }
 
