@@ -56,7 +56,7 @@ impl Comparison {
             .filter(|check| check.status != StatusWord::Pass)
         {
             let address = check.target.as_ref().map(|target| target.address.as_str());
-            for finding in &check.findings {
+            for finding in check.causes() {
                 let line = format!("{}: {}", finding.reason, finding.message);
                 match planted.iter().position(|fault| {
                     Some(fault.address) == address && fault.reason == finding.reason

@@ -178,6 +178,7 @@ impl Task {
                 answer,
             } => match self.recall(id).await {
                 Ok(true) => {
+                    lock(&self.shared.completing).remove(&id);
                     self.books.record(id, attempt, replied);
                     self.answers.push(answer);
                 }
@@ -185,7 +186,7 @@ impl Task {
                 Err(error) => reply(answer, Err(failure(&error))),
             },
             Request::Release(id, answer) => {
-                self.books.release(id);
+                self.release(id);
                 self.answers.push(answer);
             }
             Request::Balance(answer) => self.balances.push(answer),
@@ -194,6 +195,11 @@ impl Task {
                 self.ending = true;
             }
         }
+    }
+
+    fn release(&mut self, id: EntryId) {
+        let may_be_taken = lock(&self.shared.completing).remove(&id);
+        self.books.release(id, may_be_taken);
     }
 
     /// Takes in what a watch tells; gives it back when the store cannot be read.
@@ -271,7 +277,7 @@ impl Task {
                     self.books.unsaved.runs.push(head_at_end(head, finished));
                 }
                 for id in run.entries {
-                    self.books.release(id);
+                    self.release(id);
                 }
             }
         }

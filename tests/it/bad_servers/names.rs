@@ -360,10 +360,7 @@ async fn a_route_goes_on_to_the_next_host_when_one_is_broken() {
     judge(&lab, &ran).await;
     let routed = ran.check("routed");
     assert_eq!(line(&routed), "");
-    assert_eq!(
-        routed.notes,
-        ["250", "by mx.one.example.test [127.0.21.1]", "INBOX"]
-    );
+    assert_eq!(routed.notes, ["250", "INBOX"]);
     let dead = ran.check("dead");
     let said = line(&dead);
     assert!(says(&said, "dns-…dead.example.test…"), "{said}");
