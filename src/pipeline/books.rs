@@ -340,22 +340,20 @@ impl Books {
             looked: live.looked,
         };
         let released = live.released;
-        // Whoever waits may wait for more copies than the first.
-        let awaited = !released && entry.may_arrive();
-        let stake = place
-            .filter(|_| awaited || expects(entry))
-            .map(|(mailbox, folder)| Stake {
-                mailbox,
-                folder,
-                awaited,
-                replied: live.replied,
-                unlooked: due.filter(|_| awaited && !live.looked),
-            });
-        self.mailboxes.stake(id, stake);
+        self.mailboxes.stake(id, stake(entry, live));
         Some(Standing::Here {
             account: Box::new(account),
             released,
         })
+    }
+
+    /// Brings what is awaited up to date, before anything of it is durable.
+    pub(super) fn expect_touched(&mut self) {
+        for id in &self.touched {
+            if let (Some(entry), Some(live)) = (self.ledger.entry(*id), self.live.get(id)) {
+                self.mailboxes.stake(*id, stake(entry, live));
+            }
+        }
     }
 
     /// Takes a fact into the account and into what is to be written.
@@ -474,6 +472,23 @@ fn accepted_at(entry: &Entry) -> Option<Timestamp> {
         (at, Attempt::Accepted { .. }) => Some(at),
         _ => None,
     }
+}
+
+/// What an entry wants of its mailbox.
+fn stake(entry: &Entry, live: &Live) -> Option<Stake> {
+    // Whoever waits may wait for more copies than the first.
+    let awaited = !live.released && entry.may_arrive();
+    let (_, planned) = entry.planned().filter(|_| awaited || expects(entry))?;
+    let due = live
+        .replied
+        .map(|replied| later(replied, planned.draft.within));
+    Some(Stake {
+        mailbox: planned.draft.mailbox.clone()?,
+        folder: planned.draft.folder.clone(),
+        awaited,
+        replied: live.replied,
+        unlooked: due.filter(|_| awaited && !live.looked),
+    })
 }
 
 /// Whether its mail is still to come.

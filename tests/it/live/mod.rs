@@ -11,4 +11,5 @@ mod paths;
 mod restart;
 mod selection;
 mod signals;
+mod slow;
 mod terminal;

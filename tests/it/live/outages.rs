@@ -28,6 +28,27 @@ fn mail_that_waits_for_the_store_is_missed_everywhere() -> io::Result<()> {
 }
 
 #[test]
+fn mailbox_that_goes_away_during_the_wait_costs_no_mail() -> io::Result<()> {
+    let mut lab = Lab::start()?;
+    let patient = EVERY_ADDRESS.replace("within: 3s", "within: 50s");
+    lab.scenario("every-address", &patient)?;
+    lab.platform.hold_mail(Node::Filter2)?;
+    let running = lab.spawn(&["run", "--format", "json", "--address", "127.0.22.1"])?;
+    lab.await_log(Node::Filter2, "status=deferred")?;
+    lab.platform.stop_mailboxes();
+    lab.platform.release_mail(Node::Filter2)?;
+    lab.await_log(Node::Store, "status=deferred")?;
+    lab.platform.start_mailboxes()?;
+    let ended = running.finish()?;
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    let entries = lab.entries();
+    assert_eq!((entries.len(), entries[0].copies), (1, 1));
+    assert_eq!(entries[0].state, "delivered");
+    assert_eq!(lab.mailbox(ALICE)?, []);
+    Ok(())
+}
+
+#[test]
 fn mailbox_that_cannot_be_read_is_our_trouble_not_lost_mail() -> io::Result<()> {
     let mut lab = Lab::start()?;
     let login = "

@@ -92,6 +92,21 @@ impl Platform {
         )
     }
 
+    /// Lets the node wait so many seconds before each reply of `stage`, and then go on as usual.
+    ///
+    /// # Errors
+    /// The node does not start again.
+    pub fn delay(&mut self, node: Node, stage: Stage, seconds: u32) -> io::Result<()> {
+        let (parameter, _) = stage.restriction();
+        self.treat(
+            node,
+            [
+                (parameter, format!("sleep {seconds}")),
+                ("smtpd_delay_reject", "no".to_owned()),
+            ],
+        )
+    }
+
     /// Lets the mail for alice that passes this filter end in her folder Junk.
     ///
     /// # Errors
