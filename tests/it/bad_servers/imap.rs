@@ -125,6 +125,20 @@ async fn refusals_make_a_delivery_unknown() {
             ..Blind::default()
         },
         Blind {
+            // No password leaves in the clear where the server says that it must not.
+            name: "login disabled",
+            imap: ImapMisbehaviour {
+                login_disabled_in_clear: true,
+                ..ImapMisbehaviour::default()
+            },
+            mailbox: Mailbox {
+                tls: "none",
+                ..Mailbox::default()
+            },
+            line: "imap-login: …",
+            ..Blind::default()
+        },
+        Blind {
             name: "nobody listens",
             mailbox: Mailbox {
                 port: Some(1),

@@ -109,6 +109,19 @@ const DOMAINS: &[Domain] = &[
         probed: &[],
     },
     Domain {
+        name: "zero",
+        records: &[
+            "{name} IN MX 10 mx.{name}",
+            "mx.{name} IN A 0.0.0.0",
+            "{name} IN MX 20 mx.one",
+        ],
+        fault: None,
+        found: &[
+            "dns-mismatch: mx.zero.example.test (MX of zero.example.test) has the address 0.0.0.0, which no host can have",
+        ],
+        probed: &["127.0.21.1"],
+    },
+    Domain {
         name: "literal",
         records: &["{name} IN MX 10 127.0.21.1."],
         fault: None,

@@ -202,7 +202,10 @@ pub(crate) async fn judge(lab: &Lab, ran: &Ran) {
         "{} KiB",
         ran.peak_kib
     );
-    no_verdict_is_a_boolean(&ran.json());
+    let document = ran.json();
+    no_verdict_is_a_boolean(&document);
+    let published = jsonschema::validator_for(&postrider::schema::result()).unwrap();
+    published.validate(&document).unwrap();
     for check in &result.checks {
         judge_check(check);
     }
