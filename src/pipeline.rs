@@ -10,7 +10,7 @@ mod task;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -75,6 +75,8 @@ pub struct PipelineHandle {
 struct Shared {
     accounts: Mutex<HashMap<EntryId, watch::Sender<Account>>>,
     interests: Mutex<HashMap<String, watch::Sender<Interest>>>,
+    /// Mails whose final dot may have been written, and of which nothing more is known.
+    completing: Mutex<HashSet<EntryId>>,
     told: broadcast::Sender<Told>,
 }
 
@@ -93,6 +95,7 @@ pub async fn start(
     let shared = Arc::new(Shared {
         accounts: Mutex::default(),
         interests: Mutex::default(),
+        completing: Mutex::default(),
         told: broadcast::channel(TOLD_QUEUE).0,
     });
     let handle = PipelineHandle {

@@ -136,6 +136,15 @@ pub struct CheckResult {
     pub evidence: Option<EvidenceResult>,
 }
 
+impl CheckResult {
+    /// The findings, but for what was skipped beside a failure: that is only a consequence.
+    pub fn causes(&self) -> impl Iterator<Item = &FindingResult> {
+        let is_skip = |status| status == StatusWord::Skip;
+        let findings = self.findings.iter();
+        findings.filter(move |finding| is_skip(self.status) || !is_skip(finding.status))
+    }
+}
+
 /// What a check was aimed at.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TargetResult {

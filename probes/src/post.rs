@@ -158,6 +158,10 @@ pub trait Post: Send + Sync + std::fmt::Debug {
     /// Commits the intent to send. Nothing may be sent when it fails (`store-failed`).
     fn plan(&self, draft: Draft) -> BoxFuture<'_, Result<(), Failure>>;
 
+    /// Says, before the final dot is written, that from now on the mail may be taken. A check that ends without
+    /// [`record`](Self::record) leaves a mail of which this was said `uncertain`, and any other `not-sent`.
+    fn completing(&self, id: EntryId);
+
     /// Commits what became of it. The clock of the delivery starts with an `Accepted` at `replied`
     /// (the moment when the final reply was read), not when this call returns.
     fn record(

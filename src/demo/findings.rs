@@ -56,9 +56,7 @@ impl Comparison {
             .filter(|check| check.status != StatusWord::Pass)
         {
             let address = check.target.as_ref().map(|target| target.address.as_str());
-            // A skip is the consequence of a finding, not a finding.
-            let real = |finding: &&FindingResult| finding.status != StatusWord::Skip;
-            for finding in check.findings.iter().filter(real) {
+            for finding in check.causes() {
                 let line = format!("{}: {}", finding.reason, finding.message);
                 match planted.iter().position(|fault| {
                     Some(fault.address) == address && fault.reason == finding.reason

@@ -169,16 +169,22 @@ impl Books {
         self.deadlines.wait(id, overdue_at, lost_at);
     }
 
-    /// Nobody waits for it any more.
-    pub(super) fn release(&mut self, id: EntryId) {
+    /// Nobody waits for it any more. `may_be_taken`: its final dot may have been written.
+    pub(super) fn release(&mut self, id: EntryId, may_be_taken: bool) {
         let Some(live) = self.live.get_mut(&id) else {
             return;
         };
         live.released = true;
         self.touched.insert(id);
         let no_outcome = |entry: &Entry| entry.attempt().is_none();
-        if self.ledger.entry(id).is_some_and(no_outcome) {
-            self.give_up_outcome(id, "the check ended before the outcome was recorded");
+        if !self.ledger.entry(id).is_some_and(no_outcome) {
+            return;
+        }
+        if may_be_taken {
+            self.give_up_outcome(id, "the check ended before the final reply came");
+        } else {
+            let why = "the check ended before the message was complete".to_owned();
+            self.record(id, Attempt::NotSent { why }, Instant::now());
         }
     }
 

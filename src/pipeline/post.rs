@@ -76,6 +76,10 @@ impl Post for RunPost {
         Box::pin(self.ask(|answer| Request::Plan(planned, answer)))
     }
 
+    fn completing(&self, id: EntryId) {
+        lock(&self.pipeline.shared.completing).insert(id);
+    }
+
     fn record(
         &self,
         id: EntryId,

@@ -184,6 +184,7 @@ impl Task {
                 answer,
             } => match self.recall(id).await {
                 Ok(true) => {
+                    lock(&self.shared.completing).remove(&id);
                     self.books.record(id, attempt, replied);
                     self.answers.push(answer);
                 }
@@ -191,7 +192,7 @@ impl Task {
                 Err(error) => reply(answer, Err(failure(&error))),
             },
             Request::Release(id, answer) => {
-                self.books.release(id);
+                self.release(id);
                 self.answers.push(answer);
             }
             Request::Balance(answer) => self.balances.push(answer),
@@ -200,6 +201,11 @@ impl Task {
                 self.ending = true;
             }
         }
+    }
+
+    fn release(&mut self, id: EntryId) {
+        let may_be_taken = lock(&self.shared.completing).remove(&id);
+        self.books.release(id, may_be_taken);
     }
 
     /// Takes in what a watch tells; gives it back when the store cannot be read.
@@ -277,7 +283,7 @@ impl Task {
                     self.books.unsaved.runs.push(head_at_end(head, finished));
                 }
                 for id in run.entries {
-                    self.books.release(id);
+                    self.release(id);
                 }
             }
         }

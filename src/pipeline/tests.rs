@@ -261,9 +261,15 @@ async fn overdue_mail_that_turns_up_is_corrected_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn check_that_ends_without_an_outcome_leaves_an_uncertain_mail() {
+async fn check_that_ends_without_an_outcome_leaves_an_uncertain_mail_only_when_it_was_complete() {
     let bench = Bench::new().await;
+    let _cut_off = bench.planned(2).await;
+    bench.pipeline.release(id(2)).await;
+    assert_eq!(bench.balance().await.of(NotSent), 1);
+    assert_eq!(bench.stored(2).await.state(), NotSent);
+
     let account = bench.planned(1).await;
+    bench.post.completing(id(1));
     bench.pipeline.release(id(1)).await;
     let balance = bench.balance().await;
     assert_eq!((balance.of(Planned), balance.of(Uncertain)), (0, 1));

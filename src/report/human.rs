@@ -166,15 +166,11 @@ fn below(
     text
 }
 
-/// `code: message` for each finding. What was skipped beside a failure is only its consequence, and stands among the
-/// notes.
+/// `code: message` for each cause. Consequences stand among the notes.
 #[must_use]
 pub fn reasons(check: &CheckResult) -> Vec<String> {
-    let is_skip = |status: StatusWord| status == StatusWord::Skip;
     check
-        .findings
-        .iter()
-        .filter(|finding| is_skip(check.status) || !is_skip(finding.status))
+        .causes()
         .map(|finding| format!("{}: {}", finding.reason, finding.message))
         .collect()
 }

@@ -15,6 +15,7 @@ mod docs;
 mod live;
 mod mailbox_watch;
 mod net;
+mod program;
 mod schemas;
 mod support;
 mod validate;

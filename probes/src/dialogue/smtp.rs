@@ -188,9 +188,11 @@ impl<'c, 'a> Session<'c, 'a> {
     /// The message after a 354, and the final reply.
     ///
     /// Until the last byte of the final dot is written, a problem means that nothing was sent; after that, nobody knows.
+    /// `completing` is called before its first one is.
     pub async fn message(
         &mut self,
         message: &[u8],
+        completing: impl FnOnce(),
         within: Duration,
         final_reply: Duration,
     ) -> Sent {
@@ -207,6 +209,7 @@ impl<'c, 'a> Session<'c, 'a> {
         if let Err(problem) = self.write(body, Instant::now() + within, within).await {
             return Sent::Not(problem);
         }
+        completing();
         if let Err(problem) = self.write(dot, Instant::now() + within, within).await {
             return Sent::Unknown(problem);
         }

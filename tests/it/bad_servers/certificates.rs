@@ -4,7 +4,7 @@ use postrider::demo::platform::misbehaviour::{CertificateKind, Misbehaviour};
 use postrider::result::StatusWord;
 use postrider_probes::phase::Phase;
 
-use crate::support::{Fault, run_each};
+use crate::support::{Fault, Lab, judge, line, run_each};
 
 /// The mail goes on: test mail holds no secret, and the fault is told.
 fn told(step: &'static str, kind: CertificateKind, line: &'static str) -> Fault {
@@ -132,4 +132,47 @@ async fn another_trust_than_the_platforms_is_heeded() {
         },
     ])
     .await;
+}
+
+#[tokio::test]
+async fn the_right_pin_is_enough_and_insecure_is_said_in_every_result() {
+    let lab = Lab::with_server(Misbehaviour::certificate(CertificateKind::SelfSigned)).await;
+    let [first, second, ..] = Lab::addresses();
+    let step = |id, address, trust: &str| {
+        let keys = format!("tls: required-and-verified, trust: {{ {trust} }}, stop_after: rcpt");
+        Lab::deliver(id, address, &keys)
+    };
+    let steps = [
+        step("ca", second, "ca_file: ca.pem"),
+        step("insecure", first, "insecure: true"),
+        step("untrusted", first, "ca_file: ca.pem"),
+    ]
+    .concat();
+    let ran = lab.run(&steps).end().await;
+    judge(&lab, &ran).await;
+    assert_eq!(line(&ran.check("ca")), "");
+    let untrusted = ran.check("untrusted");
+    assert_eq!(
+        line(&untrusted),
+        "tls-certificate: the certificate of mx1.example.test is self-signed"
+    );
+    let insecure = ran.check("insecure");
+    assert_eq!(line(&insecure), "");
+    assert!(
+        insecure
+            .notes
+            .contains(&"insecure: certificate not checked".to_owned()),
+        "{insecure:#?}"
+    );
+    let tls = insecure.evidence.unwrap().tls.unwrap();
+    assert!(tls.insecure);
+
+    let pin = format!("pin: \"{}\"", tls.fingerprint);
+    let ran = lab.run(&step("pinned", first, &pin)).end().await;
+    judge(&lab, &ran).await;
+    let pinned = ran.check("pinned");
+    assert_eq!(
+        (line(&pinned), pinned.notes),
+        (String::new(), vec!["250".to_owned()])
+    );
 }

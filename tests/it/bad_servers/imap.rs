@@ -125,6 +125,20 @@ async fn refusals_make_a_delivery_unknown() {
             ..Blind::default()
         },
         Blind {
+            // No password leaves in the clear where the server says that it must not.
+            name: "login disabled",
+            imap: ImapMisbehaviour {
+                login_disabled_in_clear: true,
+                ..ImapMisbehaviour::default()
+            },
+            mailbox: Mailbox {
+                tls: "none",
+                ..Mailbox::default()
+            },
+            line: "imap-login: …",
+            ..Blind::default()
+        },
+        Blind {
             name: "nobody listens",
             mailbox: Mailbox {
                 port: Some(1),
@@ -369,11 +383,11 @@ async fn a_change_of_uidvalidity_loses_no_mail_and_touches_nobody_elses() {
         lab.platform.set_hold("filter1", Duration::from_millis(500));
         let keys = "expect: { arrives: { within: 10s, watch_copies_for: 1s } }";
         let running = lab.run(&Lab::deliver("mail", first, keys)).start();
-        if before {
-            until(|| lab.platform.accepted().pop()).await;
-        } else {
-            until(|| (lab.platform.mailbox("INBOX").len() == 4).then_some(())).await;
-        }
+        let is_time = || match before {
+            true => !lab.platform.accepted().is_empty(),
+            false => lab.platform.mailbox("INBOX").len() == 4,
+        };
+        until(|| is_time().then_some(())).await;
         lab.platform.change_uid_validity("INBOX").unwrap();
         let ran = running.end().await;
         judge(&lab, &ran).await;

@@ -32,6 +32,9 @@ impl Post for NoPost {
     fn plan(&self, _: Draft) -> BoxFuture<'_, Result<(), Failure>> {
         unreachable!()
     }
+    fn completing(&self, _: EntryId) {
+        unreachable!()
+    }
     fn record(
         &self,
         _: EntryId,

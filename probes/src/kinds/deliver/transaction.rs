@@ -342,7 +342,17 @@ async fn transaction(
     }
     let cx = session.context();
     let limits = prepared.limits;
-    let sent = session.message(&prepared.message, limits.data, limits.final_reply);
+    let completing = || {
+        if let Some(draft) = &prepared.draft {
+            cx.around.post.completing(draft.id);
+        }
+    };
+    let sent = session.message(
+        &prepared.message,
+        completing,
+        limits.data,
+        limits.final_reply,
+    );
     match cx.phase(Phase::Data, sent).await {
         // An invitation to go on is no success (RFC 5321 §4.2.1), and no refusal that could be relied on.
         Sent::Replied(reply) if reply.is_intermediate() => Ok(End::Unknown(smtp::refusal(

@@ -31,6 +31,9 @@ impl Post for NoPost {
     fn plan(&self, _: Draft) -> BoxFuture<'_, Result<(), Failure>> {
         unreachable!()
     }
+    fn completing(&self, _: EntryId) {
+        unreachable!()
+    }
     fn record(&self, _: EntryId, _: Attempt, _: Instant) -> BoxFuture<'_, Result<(), Failure>> {
         unreachable!()
     }
