@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use crate::result::{FindingResult, RunResult, StatusWord};
+use crate::result::{RunResult, StatusWord};
 
 /// One fault that the demo plants, and the reason by which it is to be found.
 #[derive(Debug, Clone, Copy)]

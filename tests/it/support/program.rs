@@ -61,6 +61,17 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    pub(crate) fn signal(&self, name: &str) {
+        use rustix::process::{Pid, Signal, kill_process};
+
+        let signal = match name {
+            "INT" => Signal::INT,
+            _ => Signal::TERM,
+        };
+        let id = i32::try_from(self.child.id().unwrap()).unwrap();
+        kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
+    }
+
     pub(crate) async fn end(mut self) -> Ran {
         let id = self.child.id().unwrap();
         let mut stdout = self.child.stdout.take().unwrap();
