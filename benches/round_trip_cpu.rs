@@ -11,7 +11,7 @@ const MANY: usize = 50;
 /// Steps of the scenario with many mails in one run; each sends one through two addresses.
 const STEPS: usize = MANY / 2;
 /// Runs with many mails.
-const RUNS_OF_MANY: usize = 5;
+const RUNS_OF_MANY: usize = 3;
 /// Round trips of the plugin: it sleeps a second in each.
 const PLUGIN: usize = 20;
 

@@ -92,6 +92,8 @@ pub struct Interest {
     pub folders: Vec<String>,
     /// How many mails are awaited now.
     pub awaited: usize,
+    /// Each of them was seen already: only further copies may come, and nobody measures when.
+    pub only_copies: bool,
     /// The latest final reply among them: polling is fast just after it and slows down in proportion.
     pub latest: Option<Instant>,
     /// Own messages whose entries are closed: to be removed, these and nothing else.

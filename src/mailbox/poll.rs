@@ -61,6 +61,8 @@ impl Wait {
 const BEFORE_THE_REPLY: Duration = Duration::from_millis(25);
 /// That interval is reached when so many times of it were waited: a quick server is looked at finely.
 const BEFORE_THE_REPLY_DIVISOR: u32 = 8;
+/// No two looks are nearer to each other while only further copies are awaited.
+const FOR_COPIES: Duration = Duration::from_millis(100);
 /// From here on IDLE is no worse than looking; no server gathers announcements for so long.
 const IDLE_FROM: Duration = Duration::from_secs(1);
 /// Longest interval without IDLE while a mail is awaited.
@@ -95,6 +97,10 @@ pub(super) fn next(
             let first = now.saturating_duration_since(since) / BEFORE_THE_REPLY_DIVISOR;
             waited(since).max(first.clamp(pace.shortest, BEFORE_THE_REPLY.max(pace.shortest)))
         }
+    };
+    let interval = match interest.only_copies {
+        true => interval.max(FOR_COPIES),
+        false => interval,
     };
     if idle && interval >= IDLE_FROM {
         return Wait::Idle(interval.min(LONGEST_IDLE));
@@ -155,6 +161,20 @@ mod tests {
             let next = |idle| next(now, now, &interest, start, idle, Pace::EXPECTED);
             assert_eq!(next(true), with_idle, "{waited} ms with IDLE");
             assert_eq!(next(false), without, "{waited} ms without IDLE");
+        }
+    }
+
+    #[test]
+    fn further_copies_are_looked_for_slowly() {
+        let start = Instant::now();
+        for (waited, millis) in [(0, 100), (S, 100), (64 * S, 500)] {
+            let now = after(start, waited);
+            let interest = Interest {
+                only_copies: true,
+                ..awaiting(Some(start))
+            };
+            let wait = next(now, now, &interest, start, true, Pace::EXPECTED);
+            assert_eq!(wait, Wait::Poll(Duration::from_millis(millis)));
         }
     }
 

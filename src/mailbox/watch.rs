@@ -433,6 +433,7 @@ impl Watch {
 /// themselves are events.
 fn matters(before: &Interest, now: &Interest) -> bool {
     (before.awaited == 0) != (now.awaited == 0)
+        || before.only_copies != now.only_copies
         || before.latest != now.latest
         || before.remove != now.remove
 }

@@ -486,6 +486,7 @@ fn stake(entry: &Entry, live: &Live) -> Option<Stake> {
         mailbox: planned.draft.mailbox.clone()?,
         folder: planned.draft.folder.clone(),
         awaited,
+        seen: !expects(entry),
         replied: live.replied,
         unlooked: due.filter(|_| awaited && !live.looked),
     })

@@ -28,6 +28,8 @@ pub(super) struct Stake {
     pub(super) folder: String,
     /// Somebody waits for it now.
     pub(super) awaited: bool,
+    /// It was seen already; whoever waits now waits for further copies.
+    pub(super) seen: bool,
     /// When the final reply was read, or the hope of one was given up.
     pub(super) replied: Option<Instant>,
     /// Whoever waits has to be told of a look that began then or later.
@@ -41,6 +43,8 @@ struct Mailbox {
     /// Every folder that ever had one. A folder heard of that is not among them is watched always: the junk folder.
     expected: HashSet<String>,
     awaited: BTreeSet<(Option<Instant>, EntryId)>,
+    /// Those of them that were not seen yet.
+    unseen: HashSet<EntryId>,
     unlooked: BTreeSet<(Instant, EntryId)>,
     remove: BTreeMap<MessageKey, EntryId>,
     looks: HashMap<String, Look>,
@@ -61,6 +65,7 @@ impl Mailboxes {
         if let Some(old) = self.stakes.remove(&id) {
             let mailbox = self.mailbox(&old.mailbox);
             mailbox.awaited.remove(&(old.replied, id));
+            mailbox.unseen.remove(&id);
             if let Some(due) = old.unlooked {
                 mailbox.unlooked.remove(&(due, id));
             }
@@ -77,6 +82,9 @@ impl Mailboxes {
             mailbox.expected.insert(new.folder.clone());
             if new.awaited {
                 mailbox.awaited.insert((new.replied, id));
+                if !new.seen {
+                    mailbox.unseen.insert(id);
+                }
             }
             if let Some(due) = new.unlooked {
                 mailbox.unlooked.insert((due, id));
@@ -207,6 +215,7 @@ impl Mailbox {
         Interest {
             folders: folders.into_iter().cloned().collect(),
             awaited: self.awaited.len(),
+            only_copies: !self.awaited.is_empty() && self.unseen.is_empty(),
             latest: self.awaited.last().and_then(|(replied, _)| *replied),
             remove,
         }

@@ -16,6 +16,7 @@ async fn interest_follows_the_mails_in_flight() {
     let expected = Interest {
         folders: vec!["INBOX".to_owned()],
         awaited: 1,
+        only_copies: false,
         latest: None,
         remove: Vec::new(),
     };
@@ -35,6 +36,7 @@ async fn interest_follows_the_mails_in_flight() {
     bench.balance().await;
     // It was seen, but somebody still waits, perhaps for a second copy: nothing is removed.
     let waiting = Interest {
+        only_copies: true,
         latest: Some(replied),
         ..expected
     };
