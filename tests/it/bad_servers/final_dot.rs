@@ -51,6 +51,8 @@ async fn a_cut_before_the_final_dot_is_known_to_have_sent_nothing() {
         // More than the kernel's buffers take, so that the final dot cannot be written before the cut.
         deliver: "size: 6MiB",
         data: 1,
+        // Making up so much text takes a while.
+        within: 15.0,
         ..Fault::new(step, cut(answer))
     };
     run_each(vec![
