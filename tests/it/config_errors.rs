@@ -182,7 +182,10 @@ fn a_missing_main_file_is_named() {
     );
 }
 
-/// Not optimised, and beside other work, it takes several times as long as the program does: so the best of a few counts.
+/// The program that people run is optimised; one that is not takes several times as long.
+const LIMIT: Duration = Duration::from_secs(if cfg!(debug_assertions) { 4 } else { 1 });
+
+/// Beside other work it takes longer: so the best of a few counts.
 #[test]
 fn two_hundred_scenarios_are_read_within_a_second() {
     let directory = tempfile::tempdir().unwrap();
@@ -202,7 +205,7 @@ fn two_hundred_scenarios_are_read_within_a_second() {
         best = best.min(began.elapsed());
         assert_eq!(loaded.problems, []);
         assert_eq!(loaded.plan.unwrap().scenarios.len(), 200);
-        if best < Duration::from_secs(1) {
+        if best < LIMIT {
             return;
         }
     }

@@ -77,7 +77,7 @@ impl Kind for Deliver {
         if self.approach == Some(Approach::PrimaryFirst) {
             route::greet_primary(self, cx, &prepared).await;
         }
-        // L1: the intent is durable before anybody may have seen the tag.
+        // The intent is durable before anybody may have seen the tag.
         prepared.plan(cx).await.inspect_err(nothing_sent)?;
         let mut transaction = None;
         for host in &hosts {

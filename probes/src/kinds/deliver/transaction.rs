@@ -87,7 +87,8 @@ pub(super) struct Transaction<'c, 'a> {
     pub(super) host: Host,
     /// The connection, as long as it answers.
     session: Option<Session<'c, 'a>>,
-    _slot: Option<OwnedSemaphorePermit>,
+    /// Held as long as the connection is.
+    slot: Option<OwnedSemaphorePermit>,
 }
 
 impl<'c, 'a> Transaction<'c, 'a> {
@@ -131,7 +132,7 @@ impl<'c, 'a> Transaction<'c, 'a> {
             ended,
             host: host.clone(),
             session,
-            _slot: slot,
+            slot,
         }
     }
 
@@ -141,6 +142,7 @@ impl<'c, 'a> Transaction<'c, 'a> {
         if let Some(session) = self.session.take() {
             session.quit().await;
         }
+        drop(self.slot.take());
     }
 }
 
