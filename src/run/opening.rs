@@ -1,7 +1,6 @@
 //! The mailboxes of a run, opened while everything else goes on: who sends to one waits for it, nobody else does.
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 

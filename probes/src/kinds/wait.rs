@@ -20,12 +20,20 @@ pub struct Wait {
     pub r#for: Period,
 }
 
+/// How much later than asked for a timer may fire on a busy machine.
+const LATE: Duration = Duration::from_secs(5);
+
 impl Kind for Wait {
     const NAME: &'static str = "wait";
 
     fn check(&self, _: &Names<'_>, _: Place, _: &mut Vec<Problem>) {}
 
     fn longest(&self, _: &MessageDefaults) -> Duration {
+        // The limit runs from a moment earlier: with the same length the wait would sometimes be cut off at its end.
+        self.r#for.0.saturating_add(LATE)
+    }
+
+    fn patience(&self, _: &MessageDefaults) -> Duration {
         self.r#for.0
     }
 

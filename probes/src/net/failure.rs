@@ -67,11 +67,12 @@ pub fn connect_failure(error: &io::Error, to: SocketAddr, waited: Duration) -> F
 #[must_use]
 pub fn ask_failure(error: &AskError, question: &Question, by_resolver: bool) -> Failure {
     match error {
-        AskError::TimedOut { server, waited } => Failure::new(
+        // The limit and not the time that was measured: the same failure has the same line each time.
+        AskError::TimedOut { server, .. } => Failure::new(
             Reason::DnsTimeout,
             format!(
                 "no answer from {server} for {question} within {}",
-                Span(*waited)
+                Span(question.within)
             ),
         ),
         AskError::Unreachable { server, problem } if by_resolver => Failure::new(

@@ -234,7 +234,7 @@ async fn a_question_that_is_not_answered_well_is_told() {
         (
             NameFault::Silence,
             "silent",
-            "dns-timeout: no answer from {server} for silent.example.test A within 5… ms",
+            "dns-timeout: no answer from {server} for silent.example.test A within 500 ms",
         ),
     ];
     let mut steps = "  - id: good\n    dns: { query: mx1.example.test, type: A, expect: { answers: [127.0.21.1, 127.0.22.1] } }\n".to_owned();

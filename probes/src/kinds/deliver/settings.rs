@@ -131,7 +131,8 @@ impl Family {
 pub enum TlsPolicy {
     /// Never, even if offered.
     None,
-    /// When offered, with any certificate, as most of the world does; a fault is recorded.
+    /// When offered, with any certificate, as most of the world does; a fault is recorded. Where STARTTLS is refused all the
+    /// same, the mail goes in the clear and the check is degraded.
     Opportunistic,
     /// The server must offer it; the certificate's faults are recorded and judged by `expect.certificate`.
     #[default]
