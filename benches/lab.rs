@@ -141,17 +141,19 @@ mailboxes:
         .collect()
     }
 
-    /// When Dovecot had saved each mail of `sender domain`, by the wall clock, by what stands before the `@` of its
-    /// Message-ID.
+    /// When Dovecot had saved each mail, by the wall clock, by its [`mail_id`].
     pub(crate) fn saved(&self) -> BTreeMap<String, Duration> {
         let deliveries = self.platform.deliveries().into_iter();
         deliveries
-            .filter_map(|delivery| {
-                let (id, _) = delivery.message_id.strip_prefix('<')?.split_once('@')?;
-                Some((id.to_owned(), delivery.at))
-            })
+            .filter_map(|delivery| Some((mail_id(&delivery.message_id)?, delivery.at)))
             .collect()
     }
+}
+
+/// What stands before the `@` of a Message-ID, in capitals: the ledger's entry, if it is the program's.
+pub(crate) fn mail_id(message_id: &str) -> Option<String> {
+    let (id, _) = message_id.strip_prefix('<')?.split_once('@')?;
+    Some(id.to_ascii_uppercase())
 }
 
 /// Runs a program to its end; any other exit code than these is an error. No other child process may end meanwhile.

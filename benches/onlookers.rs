@@ -17,13 +17,13 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::lab::{Lab, since_1970};
+use crate::lab::{Lab, mail_id, since_1970};
 
 const COMMAND: Duration = Duration::from_secs(10);
 const IDLE_AT_MOST: Duration = Duration::from_secs(240);
 const PAGE: usize = 200;
 
-/// When each mail was seen, by the wall clock, by what stands before the `@` of its Message-ID.
+/// When each mail was seen, by the wall clock, by its `mail_id`.
 pub(crate) type Sightings = BTreeMap<String, Duration>;
 
 /// Both of them, at work.
@@ -139,10 +139,7 @@ impl Onlooker {
         for message in self.session.headers_from(self.next_uid, PAGE).await? {
             self.next_uid = message.uid + 1;
             let fields = fields(&message.header);
-            let id = first(&fields, "Message-ID")
-                .and_then(|id| id.strip_prefix('<')?.split_once('@'))
-                .map(|(id, _)| id.to_owned());
-            if let Some(id) = id {
+            if let Some(id) = first(&fields, "Message-ID").and_then(mail_id) {
                 self.seen.entry(id).or_insert(at);
             }
         }

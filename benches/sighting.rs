@@ -227,9 +227,9 @@ fn mails(lab: &Lab, checks: &[CheckResult]) -> anyhow::Result<Vec<Mail>> {
 fn plugin(lab: &Lab, ours: &Spread) -> anyhow::Result<()> {
     let mut errors = Vec::new();
     for round in 0..PLUGIN_ROUNDS {
-        let id = format!("plugin-{round}");
+        let id = format!("PLUGIN-{round}");
         let started = wall_clock();
-        let ended = nagios::round_trip(lab, &format!("<{id}@outside.test>"), false)?;
+        let ended = nagios::timed(lab, &format!("<{id}@outside.test>"))?;
         let saved = *lab.saved().get(&id).context("the plugin's mail")?;
         errors.push(nagios::reported_delay(&ended)? * 1e3 - milliseconds_between(saved, started));
     }

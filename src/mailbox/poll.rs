@@ -56,8 +56,11 @@ impl Wait {
     }
 }
 
-/// While mails are awaited of which none was accepted yet: it may be in the mailbox before we have the reply.
+/// Longest first interval while mails are awaited of which none was accepted yet: one may be in the mailbox before we
+/// know of the reply.
 const BEFORE_THE_REPLY: Duration = Duration::from_millis(25);
+/// That interval is reached when so many times of it were waited: a quick server is looked at finely.
+const BEFORE_THE_REPLY_DIVISOR: u32 = 8;
 /// From here on IDLE is no worse than looking; no server gathers announcements for so long.
 const IDLE_FROM: Duration = Duration::from_secs(1);
 /// Longest interval without IDLE while a mail is awaited.
@@ -88,7 +91,10 @@ pub(super) fn next(
     let waited = |from: Instant| now.saturating_duration_since(from) / pace.divisor;
     let interval = match interest.latest {
         Some(reply) => waited(reply).max(pace.shortest),
-        None => waited(since).max(BEFORE_THE_REPLY.max(pace.shortest)),
+        None => {
+            let first = now.saturating_duration_since(since) / BEFORE_THE_REPLY_DIVISOR;
+            waited(since).max(first.clamp(pace.shortest, BEFORE_THE_REPLY.max(pace.shortest)))
+        }
     };
     if idle && interval >= IDLE_FROM {
         return Wait::Idle(interval.min(LONGEST_IDLE));
@@ -168,7 +174,8 @@ mod tests {
     fn before_the_final_reply_the_time_counts_from_the_interest() {
         let start = Instant::now();
         for (waited, wait) in [
-            (0, Wait::Poll(BEFORE_THE_REPLY)),
+            (0, Wait::Poll(Duration::from_millis(4))),
+            (80 * MS, Wait::Poll(Duration::from_millis(10))),
             (2 * S, Wait::Poll(BEFORE_THE_REPLY)),
             (64 * S, Wait::Poll(Duration::from_millis(500))),
             (48 * HOUR, Wait::Idle(LONGEST_IDLE)),

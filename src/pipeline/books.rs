@@ -333,21 +333,20 @@ impl Books {
             looked: live.looked,
         };
         let released = live.released;
-        let awaited = !released && expects(entry);
-        let stake = place
-            .filter(|_| expects(entry))
-            .map(|(mailbox, folder)| Stake {
-                mailbox,
-                folder,
-                awaited,
-                replied: live.replied,
-                unlooked: awaited && !live.looked,
-            });
-        self.mailboxes.stake(id, stake);
+        self.mailboxes.stake(id, stake(entry, live));
         Some(Standing::Here {
             account: Box::new(account),
             released,
         })
+    }
+
+    /// Brings what is awaited up to date, before anything of it is durable.
+    pub(super) fn expect_touched(&mut self) {
+        for id in &self.touched {
+            if let (Some(entry), Some(live)) = (self.ledger.entry(*id), self.live.get(id)) {
+                self.mailboxes.stake(*id, stake(entry, live));
+            }
+        }
     }
 
     /// Takes a fact into the account and into what is to be written.
@@ -441,6 +440,19 @@ fn accepted_at(entry: &Entry) -> Option<Timestamp> {
         (at, Attempt::Accepted { .. }) => Some(at),
         _ => None,
     }
+}
+
+/// What an entry wants of its mailbox.
+fn stake(entry: &Entry, live: &Live) -> Option<Stake> {
+    let (_, planned) = entry.planned().filter(|_| expects(entry))?;
+    let awaited = !live.released;
+    Some(Stake {
+        mailbox: planned.draft.mailbox.clone()?,
+        folder: planned.draft.folder.clone(),
+        awaited,
+        replied: live.replied,
+        unlooked: awaited && !live.looked,
+    })
 }
 
 /// Whether its mail is still to come.

@@ -28,6 +28,8 @@ const UNSAVED: usize = 20_000;
 const POSTPONED: usize = 1000;
 /// How long after a failure the store is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+/// How long positions alone wait for a commit: what is read again after a crash changes nothing.
+const POSITIONS_WAIT: Duration = Duration::from_secs(5);
 /// How often the last commit of all is tried.
 const LAST_TRIES: u32 = 3;
 
@@ -52,6 +54,8 @@ pub(super) struct Task {
     balances: Vec<oneshot::Sender<Balance>>,
     postponed: VecDeque<News>,
     retry_at: Option<Instant>,
+    /// When positions that nothing else was to be written with are written by themselves.
+    positions_due: Option<Instant>,
     parting: Vec<Answer>,
     ending: bool,
 }
@@ -89,6 +93,7 @@ impl Task {
             balances: Vec::new(),
             postponed: VecDeque::new(),
             retry_at: None,
+            positions_due: None,
             parting: Vec::new(),
             ending: false,
         };
@@ -115,6 +120,7 @@ impl Task {
             .next_deadline()
             .into_iter()
             .chain(self.retry_at)
+            .chain(self.positions_due)
             .min();
         let stalled = self.stalled();
         let Inputs {
@@ -280,7 +286,13 @@ impl Task {
 
     /// Writes, then draws the consequences, answers and tells.
     async fn settle(&mut self) {
-        let saved = self.save().await;
+        // Looking sooner harms nobody: what is awaited does not wait for the disk, or the sighting would.
+        self.books.expect_touched();
+        self.publish_interests();
+        let saved = match self.puts_off() {
+            true => Ok(()),
+            false => self.save().await,
+        };
         let planned = std::mem::take(&mut self.planned);
         if let Err(error) = &saved {
             if self.retry_at.is_none() {
@@ -305,6 +317,19 @@ impl Task {
             // Nobody need be listening.
             let _ = self.shared.told.send(told);
         }
+    }
+
+    /// Whether what is unsaved waits for the next commit.
+    fn puts_off(&mut self) -> bool {
+        let may_wait =
+            self.books.unsaved.only_positions() && self.retry_at.is_none() && !self.ending;
+        let now = Instant::now();
+        let due = *self.positions_due.get_or_insert(now + POSITIONS_WAIT);
+        let puts_off = may_wait && now < due;
+        if !puts_off {
+            self.positions_due = None;
+        }
+        puts_off
     }
 
     /// Writes what is unsaved with one commit. What could not be written stays for the next.
@@ -349,6 +374,10 @@ impl Task {
                 self.books.touched.insert(id);
             }
         }
+        self.publish_interests();
+    }
+
+    fn publish_interests(&mut self) {
         for (mailbox, interest) in self.books.mailboxes.take_changed() {
             let mut interests = lock(&self.shared.interests);
             set(interests.entry(mailbox).or_default(), interest);

@@ -19,12 +19,16 @@ pub struct Identity {
 pub(super) fn load_or_make(connection: &mut Connection) -> Result<Identity, Fault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for (name, length) in [("instance_id", 8), ("instance_key", TagKey::MIN_LENGTH)] {
+        let known = "SELECT EXISTS (SELECT 1 FROM meta WHERE name = ?1)";
+        if transaction.query_row(known, [name], |row| row.get(0))? {
+            continue;
+        }
         let mut fresh = vec![0; length];
         SystemRandom::new()
             .fill(&mut fresh)
             .map_err(|_| Fault::Content("the system gives no random numbers".to_owned()))?;
         transaction.execute(
-            "INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING",
+            "INSERT INTO meta (name, value) VALUES (?1, ?2)",
             params![name, fresh],
         )?;
     }

@@ -67,6 +67,15 @@ impl Batch {
             && self.runs.is_empty()
             && self.checks.is_empty()
     }
+
+    /// Whether there is nothing to write but positions.
+    pub(crate) fn only_positions(&self) -> bool {
+        !self.positions.is_empty()
+            && self.facts.is_empty()
+            && self.entries.is_empty()
+            && self.runs.is_empty()
+            && self.checks.is_empty()
+    }
 }
 
 impl Store {

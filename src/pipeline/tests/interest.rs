@@ -42,6 +42,25 @@ async fn interest_follows_the_mails_in_flight() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_awaited_does_not_wait_for_the_disk() {
+    let bench = Bench::new().await;
+    let _account = bench.planned(1).await;
+    let mut interest = bench.pipeline.interest("alice");
+    let held = bench.database();
+    held.execute_batch("BEGIN IMMEDIATE").expect("it is locked");
+    let replied = Instant::now();
+    let recorded = bench.post.record(id(1), accepted(), replied);
+    tokio::pin!(recorded);
+    tokio::select! {
+        done = &mut recorded => panic!("recorded although the store is locked: {done:?}"),
+        changed = interest.changed() => changed.expect("the pipeline lives"),
+    }
+    assert_eq!(interest.borrow().latest, Some(replied));
+    held.execute_batch("ROLLBACK").expect("it is let go");
+    recorded.await.expect("it is recorded");
+}
+
+#[tokio::test(start_paused = true)]
 async fn released_mail_is_removed_and_nothing_else() {
     let bench = Bench::new().await;
     let interest = bench.pipeline.interest("alice");

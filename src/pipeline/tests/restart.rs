@@ -103,6 +103,24 @@ async fn what_is_queued_at_the_end_is_taken_in() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn position_alone_is_written_after_a_while() {
+    let bench = Bench::new().await;
+    let position = Position {
+        mailbox: "alice".to_owned(),
+        folder: "INBOX".to_owned(),
+        uid_validity: 1,
+        uid_next: 8,
+    };
+    bench.tell(News::Position(position.clone())).await;
+    bench.balance().await;
+    let read = || async { bench.store.position("alice", "INBOX").await.expect("read") };
+    assert_eq!(read().await, None);
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    bench.balance().await;
+    assert_eq!(read().await, Some(position));
+}
+
+#[tokio::test(start_paused = true)]
 async fn books_balance_after_several_lives() {
     let mut bench = Bench::new().await;
     for n in 1..6 {
