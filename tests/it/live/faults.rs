@@ -243,7 +243,7 @@ steps:
     // The fault is the wait itself.
     let since = Instant::now();
     wait_until(Duration::from_secs(10), || {
-        (since.elapsed() > Duration::from_secs(3)).then_some(())
+        (since.elapsed() > Duration::from_millis(2300)).then_some(())
     });
     lab.platform.release_mail(Node::Filter2)?;
     let ended = running.finish()?;

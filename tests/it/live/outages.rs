@@ -7,15 +7,21 @@ use postrider_testkit::live::{ALICE, Node};
 
 use super::lab::{ADDRESSES, EVERY_ADDRESS, Lab, assert_blamed, at, line, of_step};
 
+/// Nothing can arrive, so nothing has to be waited for.
+fn hopeless() -> String {
+    EVERY_ADDRESS.replace("within: 3s", "within: 500ms")
+}
+
 #[test]
 fn mail_that_waits_for_the_store_is_missed_everywhere() -> io::Result<()> {
     let mut lab = Lab::start()?;
-    lab.scenario("every-address", EVERY_ADDRESS)?;
+    lab.scenario("every-address", &hopeless())?;
     lab.platform.stop_node(Node::Store);
     let result = lab.run(&[])?;
     assert_blamed(&result, &ADDRESSES, "not-delivered");
     assert_eq!(lab.states(), ["overdue"; 4]);
     lab.platform.start_node(Node::Store)?;
+    lab.scenario("every-address", EVERY_ADDRESS)?;
     for entry in lab.entries() {
         lab.platform.await_delivery(&entry.message_id())?;
     }
@@ -58,7 +64,7 @@ fn mailbox_that_cannot_be_read_is_our_trouble_not_lost_mail() -> io::Result<()> 
 ";
     lab.scenario(
         "every-address",
-        &format!("{}{login}", EVERY_ADDRESS.trim_end()),
+        &format!("{}{login}", hopeless().trim_end()),
     )?;
     lab.platform.stop_mailboxes();
     let ended = lab.postrider(&[
@@ -95,6 +101,7 @@ fn mailbox_that_cannot_be_read_is_our_trouble_not_lost_mail() -> io::Result<()> 
         lab.states()
     );
     lab.platform.start_mailboxes()?;
+    lab.scenario("every-address", EVERY_ADDRESS)?;
     for entry in lab.entries() {
         lab.platform.await_delivery(&entry.message_id())?;
     }
