@@ -15,6 +15,18 @@ use source::{
 const MAY_USE: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("config", &[]),
+    (
+        "daemon",
+        &[
+            "clock",
+            "config",
+            "mailbox",
+            "pipeline",
+            "run",
+            "scheduler",
+            "store",
+        ],
+    ),
     ("demo", &["result", "schema"]),
     ("explain", &["config"]),
     ("ledger", &["mailbox::news"]),
@@ -37,6 +49,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("run::document", &["result", "run::event"]),
     ("run::event", &["config::plan"]),
     ("run::select", &["config::plan"]),
+    ("scheduler", &["clock", "config::plan", "run::event"]),
     ("schema", &["config::raw", "result"]),
     (
         "store",

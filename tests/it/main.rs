@@ -17,5 +17,6 @@ mod mailbox_watch;
 mod net;
 mod program;
 mod schemas;
+mod serve;
 mod support;
 mod validate;

@@ -6,7 +6,6 @@ use postrider_wire::smtp::ehlo::Capabilities;
 use postrider_wire::smtp::queue_id;
 use postrider_wire::smtp::reply::Reply;
 use postrider_wire::text::visible;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 
 use super::prepare::Prepared;
@@ -19,6 +18,7 @@ use crate::outcome::{Failure, Mark, SmtpFacts};
 use crate::phase::Phase;
 use crate::post::Attempt;
 use crate::reason::Reason;
+use crate::slots::Slot;
 use crate::span::duration;
 use crate::tls;
 
@@ -88,7 +88,7 @@ pub(super) struct Transaction<'c, 'a> {
     /// The connection, as long as it answers.
     session: Option<Session<'c, 'a>>,
     /// Held as long as the connection is.
-    slot: Option<OwnedSemaphorePermit>,
+    slot: Option<Slot>,
 }
 
 impl<'c, 'a> Transaction<'c, 'a> {
