@@ -1,6 +1,7 @@
 //! What touches the network: one file per probe kind in `kinds/`, conversations in `dialogue/`.
 
 pub mod account;
+pub mod canary;
 pub mod context;
 pub mod dialogue;
 pub mod kind;

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use postrider_probes::context::{Context, Surroundings};
+use postrider_probes::kinds::deliver::Family;
 use postrider_probes::outcome::{Finding, Outcome, Status};
 use postrider_probes::phase::Phase;
 use postrider_probes::reason::Reason;
+use postrider_probes::target::Target;
 use postrider_wire::message::tag::EntryId;
 use tokio::time::Instant;
 
@@ -157,8 +159,12 @@ impl Check {
                 std::future::pending::<()>().await;
             }
         };
+        let began = Instant::now();
         step.probe.run(&cx, limit, cancelled).await;
-        cx.finish()
+        let mut outcome = cx.finish();
+        let family = family(target, &outcome);
+        self.engine.vantage.judge(&mut outcome, family, began).await;
+        outcome
     }
 
     fn port(&self) -> u16 {
@@ -168,6 +174,18 @@ impl Check {
             .or(self.engine.plan.platform.smtp_port)
             .unwrap_or(25)
     }
+}
+
+/// Of the target, or of the address that was connected to last.
+fn family(target: Option<&Target>, outcome: &Outcome) -> Option<Family> {
+    let smtp = outcome.evidence.smtp.as_ref();
+    let address = target
+        .map(|target| target.address)
+        .or_else(|| smtp.and_then(|smtp| smtp.address))?;
+    Some(match address.is_ipv4() {
+        true => Family::Ipv4,
+        false => Family::Ipv6,
+    })
 }
 
 fn single(finding: Finding) -> Outcome {

@@ -30,6 +30,7 @@ use self::steps::Planned;
 use crate::config::plan::{Plan, Scenario, StepsRun};
 use crate::mailbox::Watches;
 use crate::pipeline::PipelineHandle;
+use crate::vantage::Vantage;
 
 /// What runs need.
 #[derive(Debug)]
@@ -44,6 +45,8 @@ pub struct Engine {
     pub watches: Watches,
     /// Connections per address.
     pub slots: Slots,
+    /// Whether the vantage itself is all right.
+    pub vantage: Vantage,
     /// The wall clock.
     pub now: fn() -> Timestamp,
 }
