@@ -222,15 +222,14 @@ macro_rules! probe_kinds {
                 match self { $(Self::$type(kind) => kind.port(),)* }
             }
 
-            /// One attempt, for at most `limit`, given up when `cancelled` completes. Everything that came of it
+            /// One attempt within `limits`, given up when `cancelled` completes. Everything that came of it
             /// is in the context, however it ended.
-            pub async fn run(&self, cx: &Context<'_>, limit: Duration, cancelled: impl Future<Output = ()>) {
+            pub async fn run(&self, cx: &Context<'_>, limits: Limits, cancelled: impl Future<Output = ()>) {
                 let ended = tokio::select! {
                     biased;
                     () = cancelled => Err(Failure::new(Reason::Cancelled, format!("the run was cancelled{}", cx.whereabouts()))),
-                    ended = tokio::time::timeout(limit, self.attempt(cx)) => ended.unwrap_or_else(|_| {
-                        Err(Failure::new(Reason::Overrun, format!("not finished within its own limit of {}{}", crate::span::duration(limit), cx.whereabouts())))
-                    }),
+                    ended = self.attempt(cx) => ended,
+                    limit = limits.over(cx) => Err(cut_off(cx, limit)),
                 };
                 if let Err(failure) = ended {
                     cx.find(failure);

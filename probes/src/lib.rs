@@ -6,6 +6,7 @@ pub mod context;
 pub mod dialogue;
 pub mod kind;
 pub mod kinds;
+pub mod limit;
 pub mod message;
 pub mod mx;
 pub mod net;

@@ -162,6 +162,10 @@ pub trait Post: Send + Sync + std::fmt::Debug {
     /// [`record`](Self::record) leaves a mail of which this was said `uncertain`, and any other `not-sent`.
     fn completing(&self, id: EntryId);
 
+    /// Takes that back: a reply to the final dot refused the mail. It may go to the next host, and nobody has it until
+    /// then.
+    fn refused(&self, id: EntryId);
+
     /// Commits what became of it. The clock of the delivery starts with an `Accepted` at `replied`
     /// (the moment when the final reply was read), not when this call returns.
     fn record(

@@ -72,10 +72,10 @@ pub(super) const CANNOT_OBSERVE: Text = Text {
 };
 
 pub(super) const OVERRUN: Text = Text {
-    meaning: "The check was still at work when its own time limit ended it. That limit is ours, so nothing is said about the platform.",
+    meaning: "The check was still at work when a time limit ended it, and most of that time did not go into waiting for a server. The limit is ours, so nothing is said about the platform. Is it a server that used up the time, its time-out is the reason (`smtp-timeout` and the like), and the line names the limit.",
     causes: &[
         "`timeout:` of the step or scenario, or `--timeout`, is shorter than what the step may wait for.",
-        "Many checks wait for the few connections that one address may have.",
+        "Many checks wait for the few connections that one address may have. That does not count against the step's limit, but it does against the scenario's; `queued_seconds` of the result says how long it was.",
     ],
     advice: &[
         "`postrider validate` warns of limits that can never be met (`timeout-too-short`). Raise the limit or lower `within`.",

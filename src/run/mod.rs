@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use postrider_probes::limit::Limit;
 use postrider_probes::net::Net;
 use postrider_probes::outcome::Status;
 use postrider_probes::slots::Slots;
@@ -115,7 +116,8 @@ impl Engine {
                 run: request.id.clone(),
                 jobs: Arc::clone(&jobs),
                 opening: Arc::clone(&opening),
-                deadline: started + request.timeout.unwrap_or(scenario.timeout),
+                started,
+                limit: limit(request, scenario),
                 cancel: cancel.clone(),
             };
             running.spawn(run.execute(checks));
@@ -143,6 +145,20 @@ impl Engine {
     }
 }
 
+/// The limit of a scenario's part of a run.
+fn limit(request: &Request, scenario: &Scenario) -> Limit {
+    match request.timeout {
+        Some(length) => Limit {
+            length,
+            whose: "the run's",
+        },
+        None => Limit {
+            length: scenario.timeout,
+            whose: "the scenario's",
+        },
+    }
+}
+
 /// One scenario's part of a run.
 struct ScenarioRun {
     engine: Arc<Engine>,
@@ -150,7 +166,8 @@ struct ScenarioRun {
     run: String,
     jobs: Arc<Semaphore>,
     opening: Arc<Opening>,
-    deadline: Instant,
+    started: Instant,
+    limit: Limit,
     cancel: Cancel,
 }
 
@@ -192,7 +209,8 @@ impl ScenarioRun {
                 scenario: Arc::clone(&self.scenario),
                 run: self.run.clone(),
                 planned,
-                deadline: self.deadline,
+                started: self.started,
+                limit: self.limit,
                 cancel: self.cancel.clone(),
                 needs: needs.map(str::to_owned),
             };

@@ -71,17 +71,24 @@ impl Kind for Deliver {
     async fn run(&self, cx: &Context<'_>) -> Result<(), Failure> {
         let nothing_sent = |_: &Failure| self.note_not_sent(cx);
         let mut prepared = Prepared::new(self, cx).inspect_err(nothing_sent)?;
-        let hosts = route::hosts(self, cx, &prepared)
-            .await
-            .inspect_err(nothing_sent)?;
+        let hosts = route::hosts(self, cx).await.inspect_err(nothing_sent)?;
         if self.approach == Some(Approach::PrimaryFirst) {
-            route::greet_primary(self, cx, &prepared).await;
+            route::greet_primary(cx, &prepared).await;
         }
+        // Planned is what is about to be sent: not what still waits for its turn.
+        let mut slot = match hosts.first() {
+            Some(first) => first.slot(cx).await,
+            None => None,
+        };
         // The intent is durable before anybody may have seen the tag.
         prepared.plan(cx).await.inspect_err(nothing_sent)?;
         let mut transaction = None;
         for host in &hosts {
-            let mut tried = Transaction::hold(cx, &prepared, host).await;
+            let slot = match slot.take() {
+                Some(slot) => Some(slot),
+                None => host.slot(cx).await,
+            };
+            let mut tried = Transaction::hold(cx, &prepared, host, slot).await;
             let settled = tried.end.is_settled();
             if !settled {
                 tried.leave().await;
@@ -104,7 +111,7 @@ impl Kind for Deliver {
                 .await?;
         }
         transaction.leave().await;
-        let facts = judge::Facts::new(cx, &prepared, &transaction);
+        let facts = judge::Facts::new(cx, &transaction);
         judge::transaction(self, cx, &facts);
         self.follow(cx, &prepared, &transaction.end, replied).await;
         Ok(())

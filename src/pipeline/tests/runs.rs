@@ -51,6 +51,7 @@ fn finished(number: u32) -> Event {
             step: "primary".to_owned(),
             kind: "deliver",
             target: Some(Target {
+                domain: "example.test".into(),
                 mx: "mx1.example.net".to_owned(),
                 preference: 10,
                 address: "2001:db8::1".parse().expect("an address"),

@@ -164,7 +164,8 @@ pub enum Approach {
     /// Straight to the address; some filters score that like a spammer's behaviour.
     #[default]
     Direct,
-    /// First a primary address (EHLO, QUIT), then this one, as a sender that found the primary unwilling.
+    /// First a primary address of the same domain (EHLO, QUIT), then this one, as a sender that found the primary unwilling.
+    /// The result notes `after the primary`, or `primary unwilling` or `primary not reached` if that did not work.
     PrimaryFirst,
 }
 
@@ -172,9 +173,9 @@ pub enum Approach {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum StopAfter {
-    /// After the greeting.
+    /// After the greeting, which may be the refusal that `expect.reply` wants.
     Banner,
-    /// After EHLO (the second one, when TLS is used).
+    /// After EHLO (the second one, when TLS is used); the same holds of its reply.
     Ehlo,
     /// After MAIL FROM.
     Mail,
