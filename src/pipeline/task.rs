@@ -218,6 +218,7 @@ impl Task {
                 began,
                 began_at,
             } => self.books.looked(&mailbox, &folder, began, began_at),
+            News::SetBack(position) => self.books.set_back(&position),
             News::Position(position) => self.books.position(position),
             News::Blind {
                 mailbox,

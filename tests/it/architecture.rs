@@ -18,7 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("demo", &["result", "schema"]),
     ("explain", &["config"]),
     ("ledger", &["mailbox::news"]),
-    ("mailbox", &[]),
+    ("mailbox", &["ledger::recognise"]),
     (
         "pipeline",
         &[

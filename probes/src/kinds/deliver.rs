@@ -51,13 +51,7 @@ impl Kind for Deliver {
             .as_ref()
             .or(message.to.as_ref())
             .filter(|_| self.stop_after.is_none())?;
-        let folder = self
-            .expected_arrival()
-            .and_then(|arrives| arrives.folder.clone());
-        Some((
-            to.value.clone(),
-            folder.unwrap_or_else(|| "INBOX".to_owned()),
-        ))
+        Some((to.value.clone(), self.folder().into()))
     }
 
     fn preview(&self, message: &MessageDefaults, target: Option<&Target>) -> Preview {

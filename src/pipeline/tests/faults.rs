@@ -5,7 +5,7 @@ use postrider_probes::reason::Reason;
 use rusqlite::{Connection, OpenFlags};
 use tokio::time::Instant;
 
-use super::bench::{Bench, key, patience};
+use super::bench::{Bench, key, patience, removals};
 use crate::ledger::sample::{accepted, draft, id};
 
 fn break_store(bench: &Bench) {
@@ -96,7 +96,7 @@ async fn what_is_seen_while_the_store_fails_is_written_when_it_works_again() {
     bench.balance().await;
     let interest = bench.pipeline.interest("alice");
     assert_eq!(
-        interest.borrow().remove,
+        removals(&interest),
         [],
         "nothing is removed before it is written"
     );

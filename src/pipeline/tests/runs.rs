@@ -8,7 +8,7 @@ use postrider_probes::phase::Phase;
 use postrider_probes::reason::Reason;
 use postrider_probes::target::{Role, Target};
 
-use super::bench::{Bench, key};
+use super::bench::{Bench, key, removals};
 use crate::config::plan::Source;
 use crate::ledger::sample::at;
 use crate::pipeline::Told;
@@ -126,10 +126,10 @@ async fn end_of_a_run_releases_its_mails() {
     bench.arrives(1, key("INBOX", 7)).await;
     bench.balance().await;
     let interest = bench.pipeline.interest("alice");
-    assert_eq!(interest.borrow().remove, []);
+    assert_eq!(removals(&interest), []);
     report(&bench, ended()).await;
     bench.balance().await;
-    assert_eq!(interest.borrow().remove, [key("INBOX", 7)]);
+    assert_eq!(removals(&interest), [key("INBOX", 7)]);
 }
 
 #[tokio::test(start_paused = true)]
