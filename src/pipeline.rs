@@ -9,6 +9,7 @@ mod seen;
 mod task;
 #[cfg(test)]
 mod tests;
+mod unsaved;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

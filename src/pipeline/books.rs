@@ -48,6 +48,8 @@ pub(super) struct Books {
 #[derive(Debug, Default)]
 pub(super) struct OpenRun {
     pub(super) head: Option<RunHead>,
+    /// A check of it could not be written, and was told so.
+    pub(super) disowned: bool,
     pub(super) entries: Vec<EntryId>,
 }
 
@@ -382,6 +384,11 @@ impl Books {
                 .and_then(|(mailbox, folder)| self.mailboxes.blindness(mailbox, folder))
                 .cloned(),
             looked: live.looked,
+            blind_junk: place
+                .as_ref()
+                .and_then(|(mailbox, folder)| self.mailboxes.blindness_beside(mailbox, folder))
+                .cloned(),
+            unsaved: None,
         };
         let released = live.released;
         self.mailboxes.stake(id, stake(entry, live));

@@ -169,6 +169,14 @@ impl Mailboxes {
             .as_ref()
     }
 
+    /// Why the junk folder beside this one cannot be read now.
+    pub(super) fn blindness_beside(&self, mailbox: &str, folder: &str) -> Option<&Failure> {
+        let mailbox = self.mailboxes.get(mailbox)?;
+        let beside = |name: &str| name != folder && !mailbox.expected.contains(name);
+        let mut looks = mailbox.looks.iter().filter(|(name, _)| beside(name));
+        looks.find_map(|(_, look)| look.blind.as_ref())
+    }
+
     /// The wall time of the earliest of the last looks into every folder where a mail can be, when all of them began
     /// at `since` or later. A junk folder that was never read (there may be none) does not count.
     pub(super) fn looked_since(

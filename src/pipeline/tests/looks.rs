@@ -107,6 +107,14 @@ async fn blindness_is_told_and_ends_with_a_look() {
     bench.tell(blind("Junk")).await;
     bench.balance().await;
     assert_eq!(account.borrow().blind, None);
+    let junk = account.borrow().blind_junk.clone();
+    assert_eq!(
+        junk.map(|failure| failure.reason),
+        Some(Reason::ImapUnavailable)
+    );
+    bench.looks("Junk").await;
+    bench.balance().await;
+    assert_eq!(account.borrow().blind_junk, None);
     bench.tell(blind("INBOX")).await;
     bench.balance().await;
     assert!(account.borrow().blind.is_some());

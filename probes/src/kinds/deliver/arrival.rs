@@ -68,6 +68,10 @@ pub(super) async fn follow(
         }
         None => drop(transit),
     }
+    if let Some(failure) = &account.unsaved {
+        // What was seen and cannot be written may be more than this: nothing is judged by half of the facts.
+        return cx.find(failure.clone());
+    }
     for finding in judge(arrives, draft, end, &account, &expected) {
         add(finding);
     }
