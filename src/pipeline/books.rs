@@ -62,6 +62,8 @@ struct Live {
     released: bool,
     /// Whoever waits was told of a look that began after its time was over.
     looked: bool,
+    /// And that look was into the junk folder, too, as far as there is one.
+    looked_beside: bool,
     seen: Vec<Seen>,
 }
 
@@ -376,6 +378,10 @@ impl Books {
                 .is_some()
         });
         live.looked |= looked;
+        let blind_junk = place
+            .as_ref()
+            .and_then(|(mailbox, folder)| self.mailboxes.blindness_beside(mailbox, folder));
+        live.looked_beside |= live.looked && blind_junk.is_none();
         let account = Account {
             state: entry.state(),
             arrivals: live.arrivals(accepted_at(entry)),
@@ -384,10 +390,7 @@ impl Books {
                 .and_then(|(mailbox, folder)| self.mailboxes.blindness(mailbox, folder))
                 .cloned(),
             looked: live.looked,
-            blind_junk: place
-                .as_ref()
-                .and_then(|(mailbox, folder)| self.mailboxes.blindness_beside(mailbox, folder))
-                .cloned(),
+            blind_junk: blind_junk.filter(|_| !live.looked_beside).cloned(),
             unsaved: None,
         };
         let released = live.released;

@@ -34,7 +34,11 @@ impl Books {
     }
 
     fn disown_check(&mut self, finished: &mut CheckFinished, failure: &Failure) {
-        finished.outcome.add(failure.clone());
+        let findings = &finished.outcome.findings;
+        // The check may have met the same trouble itself.
+        if !findings.iter().any(|known| known.reason == failure.reason) {
+            finished.outcome.add(failure.clone());
+        }
         let told = document(finished);
         let run = &finished.check.run;
         for (of, check) in &mut self.unsaved.checks {

@@ -80,6 +80,15 @@ async fn junk_folder_that_was_never_read_is_not_waited_for() {
     bench.looks("INBOX").await;
     bench.balance().await;
     assert!(account.borrow().looked);
+    // But that nobody could look there is told, until somebody can.
+    assert!(account.borrow().blind_junk.is_some());
+    bench.looks("Junk").await;
+    bench.balance().await;
+    assert_eq!(account.borrow().blind_junk, None);
+    // What was proven then stays proven.
+    bench.tell(blind("Junk")).await;
+    bench.balance().await;
+    assert_eq!(account.borrow().blind_junk, None);
 }
 
 #[tokio::test(start_paused = true)]

@@ -254,7 +254,7 @@ pub struct Arrives {
     pub within: Spanned<Period>,
     /// Later is `degraded`.
     pub warn_after: Option<Spanned<Period>>,
-    /// How many copies; 1 by default.
+    /// How many copies in that folder; 1 by default. One that lies elsewhere, in the junk folder say, is none of them.
     #[schemars(example = 1)]
     pub copies: Option<u32>,
     /// How long to go on looking for further copies; 500ms by default. The ledger counts later ones.
