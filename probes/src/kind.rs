@@ -27,9 +27,14 @@ pub trait Kind {
         self.longest(message)
     }
 
-    /// The mailbox and the folder that this kind waits for, by their names: they must be watched before anything is sent.
+    /// The mailbox and the folder in which its mail turns up, by their names: they are watched as long as the run lasts.
     fn watches(&self, _: &MessageDefaults) -> Option<(String, String)> {
         None
+    }
+
+    /// Whether a check waits for its mail in there; then they must be watched before anything is sent.
+    fn awaits_arrival(&self) -> bool {
+        false
     }
 
     /// The TCP port that it contacts on a target, when it is not the default.
@@ -208,6 +213,12 @@ macro_rules! probe_kinds {
             #[must_use]
             pub fn watches(&self, message: &MessageDefaults) -> Option<(String, String)> {
                 match self { $(Self::$type(kind) => kind.watches(message),)* }
+            }
+
+            /// See [`Kind::awaits_arrival`].
+            #[must_use]
+            pub fn awaits_arrival(&self) -> bool {
+                match self { $(Self::$type(kind) => kind.awaits_arrival(),)* }
             }
 
             /// See [`Kind::preview`].

@@ -145,6 +145,12 @@ pub struct Account {
     /// Every folder of the mailbox was looked into with success after the time of the entry (`within`, from the final
     /// reply on) was over: what is not among the arrivals was not there.
     pub looked: bool,
+    /// Set while the junk folder beside the entry's own cannot be read: why. Unless it was looked into when the time was
+    /// over, nobody knows whether the mail is in there.
+    pub blind_junk: Option<Failure>,
+    /// Set while something became known that cannot be written (`store-failed`). It is not told before it is: the rest
+    /// of the account may be behind.
+    pub unsaved: Option<Failure>,
 }
 
 /// The ledger. Each call returns only after its effect is durable.

@@ -114,5 +114,7 @@ pub(super) fn unknown() -> Account {
         arrivals: Vec::new(),
         blind: None,
         looked: false,
+        blind_junk: None,
+        unsaved: None,
     }
 }

@@ -78,6 +78,12 @@ pub fn head_at_end(head: RunHead, finished: &RunFinished) -> RunHead {
     }
 }
 
+/// Whether this is the head of a run that came to its end.
+#[must_use]
+pub fn has_ended(head: &RunHead) -> bool {
+    head.cancelled.as_deref() != Some(UNFINISHED)
+}
+
 /// The document of a check.
 #[must_use]
 pub fn document(finished: &CheckFinished) -> CheckResult {

@@ -19,7 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("doctor", &["config::plan", "vantage"]),
     ("explain", &["config"]),
     ("ledger", &["mailbox::news"]),
-    ("mailbox", &[]),
+    ("mailbox", &["ledger::recognise"]),
     (
         "pipeline",
         &[

@@ -7,6 +7,7 @@
 
 mod architecture;
 mod bad_servers;
+mod bad_store;
 mod cli;
 mod config_errors;
 mod config_plan;

@@ -13,6 +13,7 @@ mod transaction;
 
 use std::time::Duration;
 
+use postrider_wire::text::visible;
 pub use reply_pattern::ReplyPattern;
 pub use settings::{
     Accepted, Approach, Arrives, AuthenticationResults, Body, Certificate, Deliver, Expect, Family,
@@ -51,13 +52,11 @@ impl Kind for Deliver {
             .as_ref()
             .or(message.to.as_ref())
             .filter(|_| self.stop_after.is_none())?;
-        let folder = self
-            .expected_arrival()
-            .and_then(|arrives| arrives.folder.clone());
-        Some((
-            to.value.clone(),
-            folder.unwrap_or_else(|| "INBOX".to_owned()),
-        ))
+        Some((to.value.clone(), self.folder().into()))
+    }
+
+    fn awaits_arrival(&self) -> bool {
+        self.expected_arrival().is_some()
     }
 
     fn preview(&self, message: &MessageDefaults, target: Option<&Target>) -> Preview {
@@ -104,18 +103,36 @@ impl Kind for Deliver {
             return Ok(());
         };
         let replied = transaction.ended;
-        if let Some(draft) = &prepared.draft {
-            cx.around
-                .post
-                .record(draft.id, transaction.end.attempt(), replied)
-                .await?;
-        }
+        let recorded = match &prepared.draft {
+            Some(draft) => {
+                let attempt = transaction.end.attempt();
+                cx.around.post.record(draft.id, attempt, replied).await
+            }
+            None => Ok(()),
+        };
+        // Our own trouble is no reason to leave without a word, nor to keep to ourselves what the server did.
         transaction.leave().await;
         let facts = judge::Facts::new(cx, &transaction);
         judge::transaction(self, cx, &facts);
-        self.follow(cx, &prepared, &transaction.end, replied).await;
+        match recorded {
+            Ok(()) => self.follow(cx, &prepared, &transaction.end, replied).await,
+            Err(failure) => cx.find(not_booked(failure, &transaction.end)),
+        }
         Ok(())
     }
+}
+
+/// The outcome is not in the ledger; what it was is told all the same.
+fn not_booked(mut failure: Failure, end: &End) -> Failure {
+    let outcome = match end {
+        End::Replied { reply, after, .. } => {
+            let text = visible(&reply.text());
+            format!("the server said {} {text} after {after}", reply.code)
+        }
+        End::Failed(failure) | End::Unknown(failure) => failure.line(),
+    };
+    failure.message = format!("{}; not booked: {outcome}", failure.message);
+    failure
 }
 
 impl Deliver {

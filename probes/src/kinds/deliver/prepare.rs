@@ -150,9 +150,7 @@ impl<'a> Prepared<'a> {
                 .imap
                 .is_some()
                 .then(|| self.account.name.clone()),
-            folder: arrives
-                .and_then(|arrives| arrives.folder.clone())
-                .unwrap_or_else(|| "INBOX".to_owned()),
+            folder: settings.folder().into(),
             within: arrives.map_or(Duration::MAX, |arrives| arrives.within.0),
         };
         self.message = Letter {
