@@ -2,6 +2,7 @@
 
 mod completions;
 mod demo;
+mod doctor;
 mod exit;
 mod explain;
 mod interrupt;
@@ -98,6 +99,8 @@ enum Command {
     Serve(Box<serve::Args>),
     /// Show one stored run or check: waterfall, transcript, hops
     Show(show::Args),
+    /// Is this vantage point fit? Routes, DNS, PTR, port 25, clock, store
+    Doctor(doctor::Args),
     /// Explain a reason or diagnostic code
     Explain(explain::Args),
     /// Print a JSON Schema
@@ -127,6 +130,7 @@ pub fn main() -> ExitCode {
         Command::List(args) => list::main(global, &args, &output),
         Command::Serve(args) => serve::main(global, &args, &output),
         Command::Show(args) => show::main(global, &args, &output),
+        Command::Doctor(args) => doctor::main(global, &args, &output),
         Command::Explain(args) => explain::main(&args, &output),
         Command::Schema(args) => schema::main(&args, &output),
         Command::Completions(args) => completions::main(&args, &output),

@@ -365,6 +365,7 @@ impl Loader<'_> {
             mailboxes: main.mailboxes,
             lost_after: main.lost_after,
             connections_per_address: main.connections_per_address,
+            canaries: main.canaries,
             scenarios,
             environment,
             written: self.written,

@@ -36,6 +36,7 @@ use crate::pipeline::{self, PipelineHandle, Settings};
 use crate::run::Engine;
 use crate::scheduler::{self, Asked, Scheduled};
 use crate::store::{Store, StoreError};
+use crate::vantage::Vantage;
 use hall::Hall;
 use journal::Journal;
 
@@ -158,7 +159,9 @@ impl Daemon {
         watches.resume();
         let slots = Arc::new(Slots::new(plan.connections_per_address));
         let scheduled = Scheduled::all_of(&plan);
+        let vantage = Vantage::new(plan.canaries.clone(), Arc::clone(&net), clock::now);
         let engine = Engine {
+            vantage,
             plan: Arc::new(plan),
             net,
             pipeline: pipeline.clone(),

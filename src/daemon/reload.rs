@@ -12,6 +12,7 @@ use crate::config::plan::Plan;
 use crate::config::{self, Format, Loaded};
 use crate::run::Engine;
 use crate::scheduler::Scheduled;
+use crate::vantage::Vantage;
 
 /// A configuration that was taken, or that runs already.
 #[derive(Debug, Clone, PartialEq)]
@@ -129,7 +130,9 @@ impl Daemon {
             .replace(plan.mailboxes.clone(), other_net, positions);
         inner.slots.set_limit(plan.connections_per_address);
         inner.pipeline.set_lost_after(plan.lost_after).await;
+        let vantage = Vantage::new(plan.canaries.clone(), Arc::clone(&net), old.now);
         inner.hall.swap(Arc::new(Engine {
+            vantage,
             plan: Arc::clone(plan),
             net,
             pipeline: inner.pipeline.clone(),

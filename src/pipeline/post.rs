@@ -81,6 +81,10 @@ impl Post for RunPost {
         lock(&self.pipeline.shared.completing).insert(id);
     }
 
+    fn refused(&self, id: EntryId) {
+        lock(&self.pipeline.shared.completing).remove(&id);
+    }
+
     fn record(
         &self,
         id: EntryId,
@@ -111,5 +115,7 @@ pub(super) fn unknown() -> Account {
         arrivals: Vec::new(),
         blind: None,
         looked: false,
+        blind_junk: None,
+        unsaved: None,
     }
 }

@@ -25,12 +25,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "run",
             "scheduler",
             "store",
+            "vantage",
         ],
     ),
     ("demo", &["result", "schema"]),
+    ("doctor", &["config::plan", "vantage"]),
     ("explain", &["config"]),
     ("ledger", &["mailbox::news"]),
-    ("mailbox", &[]),
+    ("mailbox", &["ledger::recognise"]),
     (
         "pipeline",
         &[
@@ -45,7 +47,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("report", &["result"]),
     ("result", &[]),
-    ("run", &["config::plan", "mailbox", "pipeline", "result"]),
+    (
+        "run",
+        &["config::plan", "mailbox", "pipeline", "result", "vantage"],
+    ),
     ("run::document", &["result", "run::event"]),
     ("run::event", &["config::plan"]),
     ("run::select", &["config::plan"]),
@@ -55,6 +60,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "store",
         &["ledger", "mailbox::news", "result", "run::document"],
     ),
+    ("vantage", &[]),
 ];
 
 /// Names that stand only in some places: what, where (paths begin so), and what to do instead. Tests are free.

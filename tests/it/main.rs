@@ -7,6 +7,7 @@
 
 mod architecture;
 mod bad_servers;
+mod bad_store;
 mod cli;
 mod config_errors;
 mod config_plan;
@@ -20,3 +21,4 @@ mod schemas;
 mod serve;
 mod support;
 mod validate;
+mod vantage;
