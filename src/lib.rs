@@ -13,3 +13,4 @@ pub mod result;
 pub mod run;
 pub mod schema;
 pub mod store;
+pub mod web;

@@ -42,6 +42,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "store",
         &["ledger", "mailbox::news", "result", "run::document"],
     ),
+    ("web", &["config", "result", "store"]),
 ];
 
 /// Names that stand only in some places: what, where (paths begin so), and what to do instead. Tests are free.
@@ -106,6 +107,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
             "src/report/json.rs",
             "src/config/render/",
             "src/store/",
+            "src/web/document.rs",
         ],
         "give the border a type of its own",
     ),
