@@ -1,7 +1,7 @@
 //! What the API publishes beside the result document: lists of runs and of ledger entries.
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::result::RunHead;
 
@@ -70,4 +70,49 @@ pub struct LedgerEntry {
     pub latency_microseconds: Option<u64>,
     /// How many copies were seen.
     pub copies: u64,
+}
+
+/// A body of `application/problem+json` (RFC 9457). It never holds internals.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Trouble {
+    /// The words of the status code.
+    pub title: String,
+    /// The status code.
+    pub status: u16,
+    /// What is wrong, in one sentence.
+    pub detail: String,
+}
+
+/// `GET /-/ready`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Readiness {
+    /// `ready` or `not-ready`.
+    pub status: String,
+    /// What keeps the daemon from its work.
+    pub reasons: Vec<ReadinessReason>,
+}
+
+/// One thing that keeps the daemon from its work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ReadinessReason {
+    /// The part: `configuration`, `store`, `scheduler`.
+    pub what: String,
+    /// What is wrong with it; only for those who may look.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// `POST /api/v1/runs`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RunRequest {
+    /// The name of the scenario.
+    pub scenario: String,
+}
+
+/// The answer to `POST /api/v1/runs`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RunStarted {
+    /// The new run's id.
+    pub run: String,
 }
