@@ -42,7 +42,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "store",
         &["ledger", "mailbox::news", "result", "run::document"],
     ),
-    ("web", &["config", "result", "store"]),
+    ("web", &["config", "result"]),
 ];
 
 /// Names that stand only in some places: what, where (paths begin so), and what to do instead. Tests are free.
@@ -77,9 +77,11 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ),
     (
         "TcpStream",
-        &["probes/src/net/", "src/demo/platform/"],
+        &["probes/src/net/", "src/demo/platform/", "src/web/"],
         "connect through `Net`",
     ),
+    ("axum", &["src/web/"], "add a line to `web::routes`"),
+    ("bcrypt", &["src/web/login.rs"], "ask `Logins`"),
     (
         "UdpSocket",
         &["probes/src/net/", "src/demo/platform/"],
