@@ -20,8 +20,8 @@ pub use codes::CODES;
 pub use load::{Extra, Request, load, load_with};
 pub use loaded::Loaded;
 pub use render::Format;
-pub use web_file::{PasswordHash, WebFile, WebTls, load_web_file};
 pub use source::{LARGEST_FILE, SourceFile, Sources};
+pub use web_file::{PasswordHash, WebFile, WebTls, load_web_file};
 
 /// A YAML text as JSON, for examples in the schema and for comparing the two; `None` when it is no YAML.
 #[must_use]

@@ -11,9 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::answer::{self, Reply};
 use super::body;
-use super::control::{
-    LedgerQuery, MOST_ROWS, Origin, Refusal, Refused, RunQuery, Unavailable,
-};
+use super::control::{LedgerQuery, MOST_ROWS, Origin, Refusal, Refused, RunQuery, Unavailable};
 use super::document::{LedgerList, RunList, RunRequest, RunStarted, SCHEMA_VERSION};
 use super::routes::Call;
 use super::site::Site;

@@ -98,9 +98,7 @@ mod tests {
     async fn a_right_login_is_no_attempt() {
         let mut attempts = Attempts::default();
         for _ in 0..100 {
-            attempts
-                .take(address("192.0.2.1"), Instant::now())
-                .unwrap();
+            attempts.take(address("192.0.2.1"), Instant::now()).unwrap();
             attempts.forgive(address("192.0.2.1"));
         }
     }

@@ -36,10 +36,7 @@ pub struct Flags {
     )]
     external_url: Option<Uri>,
     /// Let /-/reload reload the configuration; SIGHUP always does
-    #[arg(
-        long = "web.enable-lifecycle",
-        env = "POSTRIDER_WEB_ENABLE_LIFECYCLE"
-    )]
+    #[arg(long = "web.enable-lifecycle", env = "POSTRIDER_WEB_ENABLE_LIFECYCLE")]
     enable_lifecycle: bool,
 }
 

@@ -152,7 +152,11 @@ mod tests {
             "{warning}"
         );
         assert!(exposure(&open, true, false).unwrap().contains("no users"));
-        assert!(exposure(&open, false, true).unwrap().contains("in the clear"));
+        assert!(
+            exposure(&open, false, true)
+                .unwrap()
+                .contains("in the clear")
+        );
         assert_eq!(exposure(&open, true, true), None);
         assert_eq!(exposure(&open[..1], false, false), None);
     }

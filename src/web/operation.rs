@@ -80,10 +80,7 @@ pub(super) async fn reload(site: Arc<Site>, call: Call) -> Reply {
 /// `/metrics`
 pub(super) async fn metrics(site: Arc<Site>, call: Call) -> Reply {
     // Prometheus asks for it only when it wants native histograms.
-    let format = if accepts(
-        call.request.headers(),
-        "application/vnd.google.protobuf",
-    ) {
+    let format = if accepts(call.request.headers(), "application/vnd.google.protobuf") {
         MetricsFormat::Protobuf
     } else {
         MetricsFormat::Text
