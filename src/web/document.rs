@@ -4,6 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::result::RunHead;
+use crate::store::{EntryPage, ListedEntry, RunPage};
+
+use super::control::{LedgerQuery, RunQuery};
 
 /// Bumped when a reader must change. Adding a field is minor.
 pub const SCHEMA_VERSION: &str = "1.0";
@@ -115,4 +118,54 @@ pub struct RunRequest {
 pub struct RunStarted {
     /// The new run's id.
     pub run: String,
+}
+
+impl From<ListedEntry> for LedgerEntry {
+    fn from(entry: ListedEntry) -> Self {
+        let text = |time: Option<jiff::Timestamp>| time.map(|time| time.to_string());
+        Self {
+            id: entry.id,
+            state: entry.state,
+            open: entry.open,
+            run: entry.run,
+            scenario: entry.scenario,
+            step: entry.step,
+            route: entry.route,
+            mailbox: entry.mailbox,
+            folder: entry.folder,
+            planned_at: text(entry.planned_at),
+            attempted_at: text(entry.attempted_at),
+            first_seen_at: text(entry.first_seen_at),
+            latency_microseconds: entry.latency_us,
+            copies: entry.copies,
+        }
+    }
+}
+
+impl From<RunQuery> for RunPage {
+    fn from(query: RunQuery) -> Self {
+        let RunQuery {
+            limit,
+            scenario,
+            before,
+        } = query;
+        Self {
+            limit,
+            scenario,
+            before,
+        }
+    }
+}
+
+impl From<LedgerQuery> for EntryPage {
+    fn from(query: LedgerQuery) -> Self {
+        Self {
+            limit: query.limit,
+            state: query.state,
+            scenario: query.scenario,
+            run: query.run,
+            since: query.since,
+            until: query.until,
+        }
+    }
 }

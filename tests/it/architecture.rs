@@ -42,7 +42,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "store",
         &["ledger", "mailbox::news", "result", "run::document"],
     ),
-    ("web", &["config", "result"]),
+    ("web", &["config", "result", "store"]),
 ];
 
 /// Names that stand only in some places: what, where (paths begin so), and what to do instead. Tests are free.

@@ -19,3 +19,4 @@ mod program;
 mod schemas;
 mod support;
 mod validate;
+mod web;
