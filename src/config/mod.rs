@@ -13,6 +13,7 @@ mod render;
 mod resolve;
 mod secrets;
 mod source;
+mod web_file;
 mod yaml;
 
 pub use codes::CODES;
@@ -20,6 +21,7 @@ pub use load::{Extra, Request, load, load_with};
 pub use loaded::Loaded;
 pub use render::Format;
 pub use source::{LARGEST_FILE, SourceFile, Sources};
+pub use web_file::{PasswordHash, WebFile, WebTls, load_web_file};
 
 /// A YAML text as JSON, for examples in the schema and for comparing the two; `None` when it is no YAML.
 #[must_use]

@@ -1,3 +1,4 @@
+mod page;
 mod runs;
 
 use std::os::unix::fs::PermissionsExt as _;

@@ -61,6 +61,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["ledger", "mailbox::news", "result", "run::document"],
     ),
     ("vantage", &[]),
+    ("web", &["config", "result", "store"]),
 ];
 
 /// Names that stand only in some places: what, where (paths begin so), and what to do instead. Tests are free.
@@ -95,9 +96,11 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ),
     (
         "TcpStream",
-        &["probes/src/net/", "src/demo/platform/"],
+        &["probes/src/net/", "src/demo/platform/", "src/web/"],
         "connect through `Net`",
     ),
+    ("axum", &["src/web/"], "add a line to `web::routes`"),
+    ("bcrypt", &["src/web/login.rs"], "ask `Logins`"),
     (
         "UdpSocket",
         &["probes/src/net/", "src/demo/platform/"],
@@ -125,6 +128,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
             "src/report/json.rs",
             "src/config/render/",
             "src/store/",
+            "src/web/document.rs",
         ],
         "give the border a type of its own",
     ),

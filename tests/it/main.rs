@@ -22,3 +22,4 @@ mod serve;
 mod support;
 mod validate;
 mod vantage;
+mod web;
