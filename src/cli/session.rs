@@ -54,8 +54,12 @@ impl Session {
             now: clock::now,
             seed: rand::random(),
         });
+        let vantage = Arc::new(Vantage::new(
+            plan.canaries.clone(),
+            Arc::clone(&net),
+            clock::now,
+        ));
         let slots = Slots::new(plan.connections_per_address);
-        let vantage = Vantage::new(plan.canaries.clone(), Arc::clone(&net), clock::now);
         let engine = Engine {
             vantage,
             plan: Arc::new(plan),

@@ -159,10 +159,10 @@ impl Daemon {
         watches.resume();
         let slots = Arc::new(Slots::new(plan.connections_per_address));
         let scheduled = Scheduled::all_of(&plan);
-        let vantage = Vantage::new(plan.canaries.clone(), Arc::clone(&net), clock::now);
+        let canaries = plan.canaries.clone();
         let engine = Engine {
-            vantage,
             plan: Arc::new(plan),
+            vantage: Arc::new(Vantage::new(canaries, Arc::clone(&net), clock::now)),
             net,
             pipeline: pipeline.clone(),
             watches: watches.clone(),

@@ -130,10 +130,10 @@ impl Daemon {
             .replace(plan.mailboxes.clone(), other_net, positions);
         inner.slots.set_limit(plan.connections_per_address);
         inner.pipeline.set_lost_after(plan.lost_after).await;
-        let vantage = Vantage::new(plan.canaries.clone(), Arc::clone(&net), old.now);
+        let canaries = plan.canaries.clone();
         inner.hall.swap(Arc::new(Engine {
-            vantage,
             plan: Arc::clone(plan),
+            vantage: Arc::new(Vantage::new(canaries, Arc::clone(&net), old.now)),
             net,
             pipeline: inner.pipeline.clone(),
             watches: inner.watches.clone(),

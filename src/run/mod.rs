@@ -47,7 +47,7 @@ pub struct Engine {
     /// Connections per address, shared with runs under other plans.
     pub slots: Arc<Slots>,
     /// Whether the vantage itself is all right.
-    pub vantage: Vantage,
+    pub vantage: Arc<Vantage>,
     /// The wall clock.
     pub now: fn() -> Timestamp,
 }

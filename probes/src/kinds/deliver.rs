@@ -125,9 +125,9 @@ impl Kind for Deliver {
 /// The outcome is not in the ledger; what it was is told all the same.
 fn not_booked(mut failure: Failure, end: &End) -> Failure {
     let outcome = match end {
-        End::Replied { reply, after, .. } => {
+        End::Replied { reply, when, .. } => {
             let text = visible(&reply.text());
-            format!("the server said {} {text} after {after}", reply.code)
+            format!("the server said {} {text} {when}", reply.code)
         }
         End::Failed(failure) | End::Unknown(failure) => failure.line(),
     };

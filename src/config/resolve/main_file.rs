@@ -31,8 +31,8 @@ pub(in crate::config) struct MainFile {
     pub(in crate::config) senders: BTreeMap<String, Sender>,
     pub(in crate::config) mailboxes: BTreeMap<String, MailboxAccount>,
     pub(in crate::config) lost_after: Duration,
-    pub(in crate::config) connections_per_address: usize,
     pub(in crate::config) canaries: Vec<Canary>,
+    pub(in crate::config) connections_per_address: usize,
     /// Where each secret is named.
     pub(in crate::config) secret_places: HashMap<SecretSource, Place>,
 }
@@ -52,8 +52,8 @@ impl Default for MainFile {
             senders: BTreeMap::new(),
             mailboxes: BTreeMap::new(),
             lost_after: LOST_AFTER,
-            connections_per_address: PER_ADDRESS,
             canaries: Vec::new(),
+            connections_per_address: PER_ADDRESS,
             secret_places: HashMap::new(),
         }
     }

@@ -14,7 +14,6 @@ use crate::net::connect_failure;
 use crate::outcome::{Failure, Mark, Status};
 use crate::phase::Phase;
 use crate::reason::Reason;
-use crate::slots;
 use crate::span::duration;
 use crate::target::Target;
 
@@ -47,7 +46,7 @@ impl Host {
 }
 
 /// The right to one connection, until it is dropped.
-pub(super) type Slot = Option<slots::Slot>;
+pub(super) type Slot = Option<crate::slots::Slot>;
 
 async fn slot(cx: &Context<'_>, address: IpAddr) -> Slot {
     let what = format!("a free connection to {address}");
