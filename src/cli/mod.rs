@@ -1,9 +1,11 @@
 //! The command line: one file for each subcommand.
 
 mod completions;
+mod correction;
 mod demo;
 mod exit;
 mod explain;
+mod hold;
 mod interrupt;
 mod list;
 mod online;

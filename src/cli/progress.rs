@@ -8,10 +8,12 @@ use postrider_probes::span::Span;
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 
+use super::Problem;
+use super::correction::Sayings;
+use super::hold::keep_transcripts;
 use super::output::Output;
-use super::run::{Form, How};
-use super::{Problem, run::keep_transcripts};
-use crate::config::plan::Plan;
+use super::run::{Form, Manner};
+use super::session::Session;
 use crate::pipeline::Told;
 use crate::report::{human, json};
 use crate::result::{CheckResult, RunHead, RunResult};
@@ -24,13 +26,14 @@ pub(super) struct Progress(JoinHandle<Result<RunResult, Problem>>);
 impl Progress {
     /// Follows the run with this id from now on.
     pub(super) fn start(
-        plan: &Plan,
+        session: &Session,
         run: &str,
-        events: broadcast::Receiver<Told>,
-        how: &How,
+        manner: &Manner,
         output: &Output,
     ) -> Result<Self, Problem> {
-        if how.format == Form::Human {
+        let events = session.pipeline.listen();
+        let plan = &session.engine.plan;
+        if manner.format == Form::Human {
             let file = plan
                 .files
                 .first()
@@ -45,9 +48,10 @@ impl Progress {
             ))?;
         }
         let follower = Follower {
-            how: how.clone(),
+            manner: manner.clone(),
             output: *output,
-            bars: Bars::new(*output, output.progress && how.format != Form::Quiet),
+            sayings: Sayings::new(session.pipeline.clone()),
+            bars: Bars::new(*output, output.progress && manner.format != Form::Quiet),
         };
         Ok(Self(tokio::spawn(follower.follow(events, run.to_owned()))))
     }
@@ -61,8 +65,9 @@ impl Progress {
 }
 
 struct Follower {
-    how: How,
+    manner: Manner,
     output: Output,
+    sayings: Sayings,
     bars: Bars,
 }
 
@@ -77,16 +82,9 @@ impl Follower {
         loop {
             let event = match told.recv().await {
                 Ok(Told::Run(event)) => event,
-                Ok(Told::Corrected {
-                    entry,
-                    before,
-                    after,
-                }) => {
-                    self.output.tell(&format!(
-                        "corrected: mail {entry} was {}, is {}",
-                        before.name(),
-                        after.name()
-                    ));
+                Ok(Told::Corrected(correction)) => {
+                    let line = self.sayings.put_right(&correction).await;
+                    self.output.tell(&line);
                     continue;
                 }
                 Err(problem) => {
@@ -120,12 +118,12 @@ impl Follower {
     }
 
     fn show(&self, check: &CheckResult) -> Result<(), Problem> {
-        let text = match self.how.format {
+        let text = match self.manner.format {
             // On a terminal the checks are printed together at the end, worst last.
             Form::Human if !self.output.terminal => human::line(check, self.output.style),
             Form::Jsonl => {
                 let mut check = check.clone();
-                keep_transcripts(std::slice::from_mut(&mut check), self.how.transcript);
+                keep_transcripts(std::slice::from_mut(&mut check), self.manner.transcript);
                 json::check_line(&check).map_err(Problem::not_tested)?
             }
             Form::Human | Form::Json | Form::Quiet => return Ok(()),

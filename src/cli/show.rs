@@ -52,7 +52,8 @@ pub(super) fn main(global: &Global, args: &Args, output: &Output) -> Result<Exit
             .collect(),
         Form::Human => {
             let mut text = waterfall::run_heading(&result.run, output.style);
-            text.push_str(&human::blocks(&result, output.style));
+            let show = session::show_command(global);
+            text.push_str(&human::blocks(&result, Some(&show), output.style));
             text.push_str(&human::counts(&result, output.style));
             if args.transcript {
                 text.extend(

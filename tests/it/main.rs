@@ -17,5 +17,6 @@ mod mailbox_watch;
 mod net;
 mod program;
 mod schemas;
+mod signals;
 mod support;
 mod validate;
