@@ -218,20 +218,25 @@ pub(super) async fn dry_run(
             }
         }
     }
+    let unknown = mentioned.difference(&expanded).count();
     let _ = writeln!(
         text,
-        "{}, {} · nothing was sent, only the resolver was asked",
+        "{}, {}{} · nothing was sent, only the resolver was asked",
         counted(checks, "check"),
         counted(messages, "message"),
+        match unknown {
+            0 => String::new(),
+            _ => format!(", {} without targets", counted(unknown, "step")),
+        },
     );
     output.print(&output.style.text(&text))?;
     Ok(if planned.is_empty() {
         output.tell("nothing to run: no target matches");
         Exit::NothingToRun
-    } else if mentioned.is_subset(&expanded) {
-        Exit::Ok
-    } else {
+    } else if unknown > 0 {
         Exit::NotTested
+    } else {
+        Exit::Ok
     })
 }
 

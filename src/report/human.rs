@@ -16,6 +16,7 @@ struct Columns {
     host: usize,
     address: usize,
     notes: usize,
+    time: usize,
     /// Between step and host: room for the arrow of a route.
     gap: usize,
 }
@@ -29,6 +30,7 @@ impl Columns {
                 host: widths.host.max(host.chars().count()),
                 address: widths.address.max(address.chars().count()),
                 notes: widths.notes.max(notes(check).chars().count()),
+                time: widths.time.max(time(check).chars().count()),
                 gap: widths.gap.max(arrow(check, style).chars().count() + 1),
             }
         })
@@ -117,7 +119,7 @@ pub fn blocks(result: &RunResult, show: Option<&str>, style: Style) -> String {
 fn row(check: &CheckResult, columns: Columns, style: Style) -> String {
     let (host, address) = target(check);
     let cells = format!(
-        "{:step$}{:>gap$}{host:host_width$}  {address:address_width$}  {:notes$}  {:>9}",
+        "{:step$}{:>gap$}{host:host_width$}  {address:address_width$}  {:notes$}  {:>time$}",
         check.step,
         arrow(check, style),
         notes(check),
@@ -127,6 +129,7 @@ fn row(check: &CheckResult, columns: Columns, style: Style) -> String {
         host_width = columns.host,
         address_width = columns.address,
         notes = columns.notes,
+        time = columns.time,
     );
     format!(
         "  {} {}\n",

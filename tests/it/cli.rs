@@ -368,6 +368,10 @@ fn commands_that_the_demo_offers_work_and_without_a_store_it_offers_none() {
                 .unwrap();
             let told = text(&ran.stdout) + &text(&ran.stderr);
             assert_eq!(code(&ran), 0, "{hint}: {told}");
+            let is_row = |line: &&str| line.starts_with("  ✓ ") || line.starts_with("  ✗ ");
+            for row in told.lines().filter(is_row) {
+                assert!(row.chars().count() <= 80, "{row}");
+            }
             // What is shown offers commands, too: they name the same store.
             for next in hints_of_show(&told) {
                 assert!(next.contains("--storage.path '"), "{hint}: {next}");
@@ -387,7 +391,7 @@ fn text_fits_the_terminal_that_it_is_shown_on() {
     let home = tempfile::tempdir().unwrap();
     let widest = |columns: u32| {
         let command = format!(
-            "stty cols {columns}; {} explain slow",
+            "stty cols {columns}; {} explain tls-certificate",
             env!("CARGO_BIN_EXE_postrider")
         );
         let shown = home.path().join("typescript");

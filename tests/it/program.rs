@@ -256,19 +256,19 @@ async fn a_dry_run_that_could_not_look_targets_up_is_not_tested() {
         (
             silent.clone(),
             3,
-            "0 checks, 0 messages",
+            "0 checks, 0 messages, 2 steps without targets",
             vec!["silent", "mute"],
         ),
         (
             silent + &good,
             3,
-            "1 check, 1 message",
+            "1 check, 1 message, 2 steps without targets",
             vec!["silent", "mute"],
         ),
         (
             each("none", "none.example.test"),
             3,
-            "0 checks, 0 messages",
+            "0 checks, 0 messages, 1 step without targets",
             vec!["none"],
         ),
     ] {
