@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn the_line_says_which_mail_what_was_said_and_what_is_true() {
         let known = Correction {
-            entry: "01J9Z3KQ8VXW5T4R2N7M6P1B0C".parse().unwrap(),
+            entry: "1QFG4RHFBZPA53FN".parse().unwrap(),
             before: EntryState::Overdue,
             after: EntryState::Delivered,
             run: "01RUN".to_owned(),
@@ -116,7 +116,7 @@ mod tests {
             ..known.clone()
         };
         let which = "corrected: every-mx/primary to mx1.example.net [192.0.2.10]:25, mailbox alice";
-        let mail = "(mail 01J9Z3KQ8VXW5T4R2N7M6P1B0C)";
+        let mail = "(mail 1QFG4RHFBZPA53FN)";
         for (correction, said, words) in [
             (
                 &known,
