@@ -309,6 +309,7 @@ impl Inner {
             mailboxes,
             tasks,
             begun,
+            leaving: _,
         } = running;
         let Some(account) = accounts.get(mailbox) else {
             return;
