@@ -1,5 +1,6 @@
 //! The ledger as a probe sees it: plan before connecting, record what happened, wait for what arrives.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use postrider_wire::message::tag::EntryId;
@@ -21,8 +22,12 @@ pub struct Draft {
     pub recipient: String,
     /// `Message-ID` without the angle brackets.
     pub message_id: String,
-    /// The address that it goes to and its labels: `mx2.example.net [192.0.2.1]:25`.
+    /// Where it goes, for people: `mx2.example.net [192.0.2.1]:25`, or `by MX records`.
     pub route: String,
+    /// The MX host that it goes to, lower-case; `None` when it goes to a bare address, or when several hosts may take it.
+    pub mx: Option<String>,
+    /// The address that it goes to; `None` when several hosts may take it.
+    pub address: Option<SocketAddr>,
     /// The mailbox that it should turn up in; `None` when nobody looks for it.
     pub mailbox: Option<String>,
     /// The folder that it should turn up in.

@@ -29,6 +29,8 @@ pub(crate) fn draft(n: u64) -> Draft {
         recipient: "alice@example.net".to_owned(),
         message_id: format!("{id}@sender.example"),
         route: "mx1.example.net [192.0.2.1]:25".to_owned(),
+        mx: Some("mx1.example.net".to_owned()),
+        address: Some(([192, 0, 2, 1], 25).into()),
         mailbox: Some("alice".to_owned()),
         folder: "INBOX".to_owned(),
         within: Duration::from_secs(60),

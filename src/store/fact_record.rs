@@ -1,5 +1,6 @@
 //! A fact as it is stored: kind and JSON body, each body with its own version.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -150,6 +151,11 @@ struct PlannedRecord {
     recipient: String,
     message_id: String,
     route: String,
+    /// Absent, as `address`, in what was written before they were kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mx: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     mailbox: Option<String>,
     folder: String,
@@ -175,6 +181,8 @@ impl PlannedRecord {
             recipient: draft.recipient,
             message_id: draft.message_id,
             route: draft.route,
+            mx: draft.mx,
+            address: draft.address.map(|address| address.to_string()),
             mailbox: draft.mailbox,
             folder: draft.folder,
             within_us: micros(draft.within),
@@ -190,6 +198,8 @@ impl PlannedRecord {
                 recipient: self.recipient,
                 message_id: self.message_id,
                 route: self.route,
+                mx: self.mx,
+                address: self.address.as_deref().map(socket_address).transpose()?,
                 mailbox: self.mailbox,
                 folder: self.folder,
                 within: duration(self.within_us),
@@ -199,6 +209,11 @@ impl PlannedRecord {
             step: self.step,
         })
     }
+}
+
+fn socket_address(text: &str) -> Result<SocketAddr, Fault> {
+    text.parse()
+        .map_err(|error| Fault::Content(format!("the address {text:?}: {error}")))
 }
 
 /// The entry id of a column.

@@ -1,3 +1,4 @@
+mod older;
 mod runs;
 
 use std::os::unix::fs::PermissionsExt as _;
@@ -201,13 +202,16 @@ async fn newer_schema_is_refused() {
     let directory = directory();
     open(directory.path()).await.close().await;
     let connection = second_connection(directory.path());
+    let known: i64 = connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .expect("it is set");
     connection
         .pragma_update(None, "user_version", 99)
         .expect("it is set");
     drop(connection);
     let error = refusal(directory.path()).await;
     let expected = format!(
-        "the store {} has schema 99, this version knows no later one than 1; use the newer version again, or another --storage.path",
+        "the store {} has schema 99, this version knows no later one than {known}; use the newer version again, or another --storage.path",
         directory.path().join("postrider.db").display()
     );
     assert_eq!(error.to_string(), expected);

@@ -74,6 +74,7 @@ impl Kind for Deliver {
         let hosts = route::hosts(self, cx, &prepared)
             .await
             .inspect_err(nothing_sent)?;
+        prepared.aim(&hosts);
         if self.approach == Some(Approach::PrimaryFirst) {
             route::greet_primary(self, cx, &prepared).await;
         }
