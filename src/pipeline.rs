@@ -57,6 +57,11 @@ pub enum Told {
         /// What is true.
         after: EntryState,
     },
+    /// A second copy of a mail turned up. Told once for each mail, however many copies follow, and hours later too.
+    Duplicated {
+        /// The mail.
+        entry: EntryId,
+    },
 }
 
 /// How the other parts talk to the pipeline. Cheap to clone.

@@ -32,6 +32,11 @@ pub trait Kind {
         None
     }
 
+    /// The sender that it sends as, by its name: its bounces are read.
+    fn sender(&self, _: &MessageDefaults) -> Option<String> {
+        None
+    }
+
     /// The TCP port that it contacts on a target, when it is not the default.
     fn port(&self) -> Option<u16> {
         None
@@ -208,6 +213,12 @@ macro_rules! probe_kinds {
             #[must_use]
             pub fn watches(&self, message: &MessageDefaults) -> Option<(String, String)> {
                 match self { $(Self::$type(kind) => kind.watches(message),)* }
+            }
+
+            /// See [`Kind::sender`].
+            #[must_use]
+            pub fn sender(&self, message: &MessageDefaults) -> Option<String> {
+                match self { $(Self::$type(kind) => kind.sender(message),)* }
             }
 
             /// See [`Kind::preview`].

@@ -32,6 +32,8 @@ pub struct Draft {
     pub mailbox: Option<String>,
     /// The folder that it should turn up in.
     pub folder: String,
+    /// The mailbox that bounces of it come to; `None` when nobody reads them.
+    pub bounces_to: Option<String>,
     /// After this time since the final reply it is overdue.
     pub within: Duration,
 }
@@ -145,11 +147,22 @@ pub struct Account {
     pub state: EntryState,
     /// Every copy seen, in the order seen. Junk and other folders included.
     pub arrivals: Vec<ArrivalFacts>,
+    /// What a proven bounce says of it, and by whom: `store1.example.net: 550 5.1.1 no such user`.
+    pub bounce: Option<Bounce>,
     /// Set while the mailbox cannot be read: why, one line with its reason code's area (`imap-login: …`).
     pub blind: Option<Failure>,
     /// Every folder of the mailbox was looked into with success after the time of the entry (`within`, from the final
     /// reply on) was over: what is not among the arrivals was not there.
     pub looked: bool,
+}
+
+/// What a proven bounce says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bounce {
+    /// It was given up.
+    Failed(String),
+    /// It is late, and still tried.
+    Delayed(String),
 }
 
 /// The ledger. Each call returns only after its effect is durable.
@@ -167,7 +180,11 @@ pub trait Post: Send + Sync + std::fmt::Debug {
     /// [`record`](Self::record) leaves a mail of which this was said `uncertain`, and any other `not-sent`.
     fn completing(&self, id: EntryId);
 
-    /// Commits what became of it. The clock of the delivery starts with an `Accepted` at `replied`
+    /// Commits the intent to send once more what was refused with 4yz: the same envelope, the same message. Nothing may
+    /// be sent when it fails.
+    fn retry(&self, id: EntryId) -> BoxFuture<'_, Result<(), Failure>>;
+
+    /// Commits what became of it, or of the attempt that [`retry`](Self::retry) announced. The clock of the delivery starts with an `Accepted` at `replied`
     /// (the moment when the final reply was read), not when this call returns.
     fn record(
         &self,

@@ -89,6 +89,12 @@ impl Follower {
                     ));
                     continue;
                 }
+                Ok(Told::Duplicated { entry }) => {
+                    self.output.tell(&format!(
+                        "duplicate: a second copy of mail {entry} turned up"
+                    ));
+                    continue;
+                }
                 Err(problem) => {
                     return Err(Problem::not_tested(anyhow::anyhow!(
                         "the run's events were lost: {problem}"

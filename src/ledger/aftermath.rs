@@ -58,7 +58,9 @@ impl Aftermath {
         self.retries.iter().map(|(number, retry)| (*number, retry))
     }
 
-    pub(super) fn bounces(&self) -> impl DoubleEndedIterator<Item = (&CopyKey, Timestamp, &Bounced)> {
+    pub(super) fn bounces(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = (&CopyKey, Timestamp, &Bounced)> {
         self.bounces
             .iter()
             .map(|(key, (at, bounced))| (key, *at, bounced))

@@ -116,7 +116,10 @@ impl Entry {
     /// UIDVALIDITY are gone or have another name now (RFC 9051 §2.3.1.1).
     pub fn to_remove(&self) -> impl Iterator<Item = &CopyKey> {
         // Backwards: the newest numbering of a folder comes first.
-        let bounces = self.aftermath.iter().flat_map(|after| after.bounces().rev());
+        let bounces = self
+            .aftermath
+            .iter()
+            .flat_map(|after| after.bounces().rev());
         let proven = bounces.filter(|(.., bounced)| bounced.is_proven);
         let bounces = newest_numbering(proven.map(|(key, ..)| key));
         newest_numbering(self.copies.keys().rev())
@@ -153,7 +156,9 @@ impl Entry {
     /// or perhaps was, else the last that got a reply.
     #[must_use]
     pub fn attempt(&self) -> Option<(Timestamp, &Attempt)> {
-        let decided = self.tries().filter_map(|one| Some((one.number, one.outcome?)));
+        let decided = self
+            .tries()
+            .filter_map(|one| Some((one.number, one.outcome?)));
         let best = decided.max_by_key(|(number, (_, attempt))| (weight(attempt), *number));
         best.map(|(_, outcome)| outcome)
     }
@@ -169,10 +174,7 @@ impl Entry {
         std::iter::once(first).chain(retries.map(|(number, retry)| Try {
             number,
             began: retry.began,
-            outcome: retry
-                .outcome
-                .as_ref()
-                .map(|(at, attempt)| (*at, attempt)),
+            outcome: retry.outcome.as_ref().map(|(at, attempt)| (*at, attempt)),
         }))
     }
 
@@ -185,7 +187,9 @@ impl Entry {
     /// Whether an attempt was about to be made of which nothing more is known.
     #[must_use]
     pub fn is_trying(&self) -> bool {
-        self.tries().last().is_none_or(|last| last.outcome.is_none())
+        self.tries()
+            .last()
+            .is_none_or(|last| last.outcome.is_none())
     }
 
     /// For how long it was refused with 4yz before it was accepted: from the first refusal to the acceptance.
@@ -211,7 +215,8 @@ impl Entry {
     /// Whether a bounce was seen before.
     #[must_use]
     pub fn knows_bounce(&self, message: &CopyKey) -> bool {
-        self.bounces().any(|(_, bounced)| bounced.message == *message)
+        self.bounces()
+            .any(|(_, bounced)| bounced.message == *message)
     }
 
     /// The first proven bounce that says that it was given up.

@@ -63,6 +63,7 @@ impl Bench {
             }),
             username: platform.username().to_owned(),
             password: Some(SecretSource::File(file("password", platform.password()))),
+            takes_bounces: false,
         };
         let (told, news) = mpsc::channel(64);
         let interest = watch::Sender::new(Interest::default());

@@ -2,11 +2,12 @@
 
 mod arrival;
 mod check;
-mod duration;
 mod judge;
+mod limits;
 mod prepare;
 mod preview;
 mod reply_pattern;
+mod retry;
 mod route;
 mod settings;
 mod transaction;
@@ -16,18 +17,20 @@ use std::time::Duration;
 pub use reply_pattern::ReplyPattern;
 pub use settings::{
     Accepted, Approach, Arrives, AuthenticationResults, Body, Certificate, Deliver, Expect, Family,
-    MatchName, MessageDefaults, Route, StopAfter, Timeouts, TlsPolicy, TrustSettings,
+    MatchName, MessageDefaults, Retry, Route, StopAfter, Timeouts, TlsPolicy, TrustSettings,
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use self::prepare::Prepared;
+use self::retry::{Attempts, Schedule};
 use self::transaction::{End, Transaction};
 use crate::context::Context;
 use crate::kind::{Kind, Names, Preview};
-use crate::outcome::{Failure, Finding};
+use crate::outcome::{Failure, Finding, Mark};
 use crate::post::Attempt;
 use crate::reason::Reason;
 use crate::setting::{Place, Problem};
+use crate::span::duration;
 use crate::target::Target;
 
 impl Kind for Deliver {
@@ -38,11 +41,11 @@ impl Kind for Deliver {
     }
 
     fn longest(&self, message: &MessageDefaults) -> Duration {
-        duration::longest(self, message)
+        limits::longest(self, message)
     }
 
-    fn patience(&self, _: &MessageDefaults) -> Duration {
-        duration::patience(self)
+    fn patience(&self, message: &MessageDefaults) -> Duration {
+        limits::patience(self, message)
     }
 
     fn watches(&self, message: &MessageDefaults) -> Option<(String, String)> {
@@ -58,6 +61,12 @@ impl Kind for Deliver {
             to.value.clone(),
             folder.unwrap_or_else(|| "INBOX".to_owned()),
         ))
+    }
+
+    fn sender(&self, message: &MessageDefaults) -> Option<String> {
+        let from = self.from.as_ref().or(message.from.as_ref());
+        from.filter(|_| self.stop_after.is_none())
+            .map(|from| from.value.clone())
     }
 
     fn preview(&self, message: &MessageDefaults, target: Option<&Target>) -> Preview {
@@ -80,36 +89,64 @@ impl Kind for Deliver {
         }
         // The intent is durable before anybody may have seen the tag.
         prepared.plan(cx).await.inspect_err(nothing_sent)?;
-        let mut transaction = None;
-        for host in &hosts {
-            let mut tried = Transaction::hold(cx, &prepared, host).await;
-            let settled = tried.end.is_settled();
-            if !settled {
-                tried.leave().await;
-            }
-            transaction = Some(tried);
-            // A sender goes on to the next address as long as nobody has taken or refused the mail for good.
-            if settled {
-                break;
-            }
-        }
-        // `hosts` is never empty: an empty route is a failure of its own.
-        let Some(mut transaction) = transaction else {
-            return Ok(());
-        };
-        let replied = transaction.ended;
-        if let Some(draft) = &prepared.draft {
-            cx.around
-                .post
-                .record(draft.id, transaction.end.attempt(), replied)
+        let schedule = Schedule::new(self, cx.message);
+        let mut attempts = Attempts::begin();
+        let (mut transaction, replied) = loop {
+            // `hosts` is never empty: an empty route is a failure of its own.
+            let Some(mut transaction) = attempt(cx, &prepared, &hosts).await else {
+                return Ok(());
+            };
+            let replied = transaction.ended;
+            let Some(draft) = &prepared.draft else {
+                break (transaction, replied);
+            };
+            let post = cx.around.post;
+            post.record(draft.id, transaction.end.attempt(), replied)
                 .await?;
-        }
+            let Some(wait) = attempts.next(self, &schedule, &transaction.end, replied) else {
+                break (transaction, replied);
+            };
+            transaction.leave().await;
+            drop(transaction);
+            cx.say(
+                Mark::Info,
+                &format!(
+                    "refused for now; the next attempt follows in {}",
+                    duration(wait)
+                ),
+            );
+            sleep(wait).await;
+            // As durable as the plan, and for the same reason: from now on somebody may have the mail.
+            post.retry(draft.id).await?;
+        };
         transaction.leave().await;
         let facts = judge::Facts::new(cx, &prepared, &transaction);
         judge::transaction(self, cx, &facts);
+        attempts.tell(cx, &transaction.end);
         self.follow(cx, &prepared, &transaction.end, replied).await;
         Ok(())
     }
+}
+
+/// One attempt, at one address after the other, as long as nobody has taken or refused the mail for good.
+async fn attempt<'c, 'a>(
+    cx: &'c Context<'a>,
+    prepared: &Prepared<'_>,
+    hosts: &[route::Host],
+) -> Option<Transaction<'c, 'a>> {
+    let mut transaction = None;
+    for host in hosts {
+        let mut tried = Transaction::hold(cx, prepared, host).await;
+        let settled = tried.end.is_settled();
+        if !settled {
+            tried.leave().await;
+        }
+        transaction = Some(tried);
+        if settled {
+            break;
+        }
+    }
+    transaction
 }
 
 impl Deliver {

@@ -47,6 +47,7 @@ impl Bench {
             }),
             username: "alice".to_owned(),
             password: Some(SecretSource::File(password.path().to_owned())),
+            takes_bounces: false,
         };
         let (told, news) = mpsc::channel(64);
         let interest = channel::Sender::new(Interest::default());

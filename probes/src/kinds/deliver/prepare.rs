@@ -148,6 +148,7 @@ impl<'a> Prepared<'a> {
             folder: arrives
                 .and_then(|arrives| arrives.folder.clone())
                 .unwrap_or_else(|| "INBOX".to_owned()),
+            bounces_to: self.sender.bounces_to.clone(),
             within: arrives.map_or(Duration::MAX, |arrives| arrives.within.0),
         };
         self.message = Letter {
