@@ -33,6 +33,7 @@ pub(crate) fn draft(n: u64) -> Draft {
         address: Some(([192, 0, 2, 1], 25).into()),
         mailbox: Some("alice".to_owned()),
         folder: "INBOX".to_owned(),
+        bounces_to: Some("returns".to_owned()),
         within: Duration::from_secs(60),
     }
 }

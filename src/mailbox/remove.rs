@@ -3,7 +3,7 @@
 //! A watch looks with EXAMINE. To remove, it opens the folder for writing for a moment: that clears `\Recent` of all
 //! its messages for other clients, so it is not done on every start, only when there is something to remove. In that
 //! same session the header of each message is read once more, under the same UIDVALIDITY, and must carry the very
-//! tag that was told to the ledger. Then `UID STORE` and `UID EXPUNGE` name these UIDs; EXPUNGE and CLOSE, which take
+//! tag that was told to the ledger; a bounce must return it. Then `UID STORE` and `UID EXPUNGE` name these UIDs; EXPUNGE and CLOSE, which take
 //! what anyone has marked, are never sent. Without UIDPLUS nothing is removed.
 
 use std::collections::BTreeSet;
@@ -114,7 +114,14 @@ impl Removal {
         let mut gone: BTreeSet<u32> = uids.iter().copied().collect();
         for message in headers {
             gone.remove(&message.uid);
-            match tag::find_in_headers(&message.header) {
+            let tag = match tag::find_in_headers(&message.header) {
+                Some(tag) => Some(tag),
+                None => {
+                    let bounce = reader.read_bounce(session, &message).await?;
+                    bounce.and_then(|bounce| bounce.tag)
+                }
+            };
+            match tag {
                 Some(tag) if reader.tag_of(message.uid).is_none_or(|told| *told == tag) => {
                     ours.push(message.uid);
                 }
