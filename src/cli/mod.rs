@@ -5,6 +5,7 @@ mod demo;
 mod exit;
 mod explain;
 mod interrupt;
+mod ledger;
 mod list;
 mod online;
 mod output;
@@ -14,6 +15,7 @@ mod schema;
 mod send;
 mod session;
 mod show;
+mod trace;
 mod validate;
 
 use std::path::PathBuf;
@@ -95,6 +97,10 @@ enum Command {
     List(list::Args),
     /// Show one stored run or check: waterfall, transcript, hops
     Show(show::Args),
+    /// List the mails of the ledger, or check its books
+    Ledger(ledger::Args),
+    /// Show one mail's whole life
+    Trace(trace::Args),
     /// Explain a reason or diagnostic code
     Explain(explain::Args),
     /// Print a JSON Schema
@@ -120,6 +126,8 @@ pub fn main() -> ExitCode {
         Command::Validate(args) => validate::main(global, &args, &output),
         Command::List(args) => list::main(global, &args, &output),
         Command::Show(args) => show::main(global, &args, &output),
+        Command::Ledger(args) => ledger::main(global, &args, &output),
+        Command::Trace(args) => trace::main(global, &args, &output),
         Command::Explain(args) => explain::main(&args, &output),
         Command::Schema(args) => schema::main(&args, &output),
         Command::Completions(args) => completions::main(&args, &output),

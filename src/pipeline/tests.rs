@@ -1,3 +1,4 @@
+mod aftermath;
 mod bench;
 mod faults;
 mod interest;
@@ -254,6 +255,11 @@ async fn overdue_mail_that_turns_up_is_corrected_once() {
             told,
             Told::Corrected { entry, before: Overdue, after: Delivered } if entry == id(1)
         ),
+        "{told:?}"
+    );
+    let told = listener.try_recv().expect("the second copy was told, too");
+    assert!(
+        matches!(told, Told::Duplicated { entry } if entry == id(1)),
         "{told:?}"
     );
     assert!(listener.try_recv().is_err());

@@ -230,7 +230,7 @@ impl Store {
     /// # Errors
     /// When the store cannot be read, or holds an event that no version of this program writes.
     pub async fn verify(&self) -> Result<Verification, StoreError> {
-        self.work(verify).await
+        self.work(|connection| verify(connection)).await
     }
 }
 
@@ -317,7 +317,9 @@ pub(super) fn keep_positions(
     Ok(())
 }
 
-fn verify(connection: &mut Connection) -> Result<Verification, Fault> {
+pub(super) fn verify(connection: &Connection) -> Result<Verification, Fault> {
+    // One view of all of it, also while another process writes.
+    let connection = connection.unchecked_transaction()?;
     let mut found = Verification::default();
     let (count, last): (i64, i64) = connection.query_row(
         "SELECT count(*), coalesce(max(seq), 0) FROM ledger_events",
@@ -331,7 +333,7 @@ fn verify(connection: &mut Connection) -> Result<Verification, Fault> {
         ));
     }
     let mut kept = connection.prepare("SELECT * FROM entries WHERE id = ?1")?;
-    each_entry(connection, "", |id, entry, events| {
+    each_entry(&connection, "", |id, entry, events| {
         found.events += events;
         found.entries += 1;
         let computed = EntryRow::of(entry_id(&id)?, &entry);
@@ -385,7 +387,7 @@ fn whole(count: i64) -> u64 {
     u64::try_from(count).unwrap_or(0)
 }
 
-fn read_fact(row: &Row<'_>) -> Result<(Timestamp, crate::ledger::fact::Fact), Fault> {
+pub(super) fn read_fact(row: &Row<'_>) -> Result<(Timestamp, crate::ledger::fact::Fact), Fault> {
     let (at_us, kind, body): (i64, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
     Ok((moment(at_us)?, decode(&kind, &body)?))
 }

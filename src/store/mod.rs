@@ -7,6 +7,7 @@ mod fact_record;
 mod identity;
 mod ledger;
 mod lock;
+mod mails;
 mod reader;
 mod runs;
 mod schema;
@@ -25,6 +26,7 @@ use error::Fault;
 pub use error::StoreError;
 pub use identity::Identity;
 pub use ledger::{EntryRow, Verification};
+pub use mails::{MAILS_LIMIT, MailFilter, MailRow, PathCounts};
 pub use reader::Reader;
 pub use runs::RunSearch;
 

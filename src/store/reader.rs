@@ -1,11 +1,12 @@
-//! Looking into a store that another process may be writing: for `show`.
+//! Looking into a store that another process may be writing: for `show`, `ledger`, `trace`.
 
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
 use super::database::{BUSY_TIMEOUT, FILE_NAME};
-use super::error::StoreError;
+use super::error::{Fault, StoreError};
+use super::ledger::{self, Verification};
 use super::runs::{self, RunSearch};
 use super::schema;
 use crate::result::RunHead;
@@ -36,7 +37,7 @@ impl Reader {
             schema::check(&connection)?;
             Ok(connection)
         };
-        let connection = open().map_err(|fault: super::error::Fault| fault.on_opening(&path))?;
+        let connection = open().map_err(|fault: Fault| fault.on_opening(&path))?;
         Ok(Some(Self { connection, path }))
     }
 
@@ -46,6 +47,22 @@ impl Reader {
     /// When the store cannot be read.
     pub fn run_by_prefix(&self, prefix: &str) -> Result<RunSearch, StoreError> {
         runs::search(&self.connection, prefix).map_err(|fault| fault.at_work(&self.path))
+    }
+
+    /// Folds every event again and compares the result with what is kept beside the events.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or holds an event that no version of this program writes.
+    pub fn verify(&self) -> Result<Verification, StoreError> {
+        self.read(ledger::verify)
+    }
+
+    /// Reads something.
+    pub(super) fn read<T>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        job(&self.connection).map_err(|fault| fault.at_work(&self.path))
     }
 
     /// The newest run.

@@ -6,13 +6,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use postrider_probes::post::EntryState;
+use postrider_wire::message::bounce::Action;
 use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
 
 use super::*;
 use crate::ledger::Ledger;
 use crate::ledger::fact::Fact;
-use crate::ledger::sample::{accepted, at, copy, id, lost, planned, sighted, story, uncertain};
+use crate::ledger::sample::{
+    accepted, at, bounced, copy, deferred, id, lost, planned, retried, sighted, story, uncertain,
+};
 
 fn directory() -> TempDir {
     tempfile::tempdir().expect("a temporary directory")
@@ -45,6 +48,10 @@ fn every_fact() -> Vec<Noted> {
         sighted(copy("INBOX", 7)),
         sighted(copy("Junk", 8)),
         Fact::Removed(copy("INBOX", 7)),
+        retried(2, None),
+        retried(2, Some(deferred())),
+        bounced(3, Action::Delayed, false),
+        bounced(4, Action::Failed, false),
     ])
 }
 
