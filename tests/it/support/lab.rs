@@ -56,6 +56,8 @@ pub(crate) struct Lab {
     pub(crate) resolver: Option<SocketAddr>,
     /// Instead of the platform's nodes, below `nodes:`.
     pub(crate) nodes: Option<String>,
+    /// The sender's bounces come to alice's mailbox, the only one there is.
+    pub(crate) bounces_are_read: bool,
     files: TempDir,
 }
 
@@ -109,6 +111,7 @@ impl Lab {
             mailbox: Mailbox::default(),
             resolver: None,
             nodes: None,
+            bounces_are_read: false,
             files: TempDir::new().unwrap(),
         }
     }
@@ -234,7 +237,7 @@ platform:
   trust: {{ ca_file: ca.pem }}
   nodes:
 {nodes}senders:
-  outside: {{ address: probe@outside.test, helo: probe.outside.test }}
+  outside: {{ address: probe@outside.test, helo: probe.outside.test{bounces} }}
 mailboxes:
   alice:
     address: {recipient}
@@ -242,6 +245,10 @@ mailboxes:
     username: {user}
     password_file: alice_password
 ",
+            bounces = match self.bounces_are_read {
+                true => ", bounces_to: alice",
+                false => "",
+            },
             dns = self.resolver.unwrap_or(platform.dns_addr()),
             smtp = platform.smtp_port(),
             recipient = platform.recipient(),
