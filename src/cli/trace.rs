@@ -1,18 +1,16 @@
 //! `trace`: one mail's whole life on one page.
 
-use std::fmt::Write as _;
-
 use jiff::Timestamp;
 use postrider_probes::post::{Attempt, Draft};
 use postrider_probes::span::duration;
 use postrider_wire::message::tag::{EntryId, Tag};
-use serde::Serialize;
 
 use super::output::Output;
 use super::{Exit, Global, Problem, ledger};
 use crate::ledger::Ledger;
 use crate::ledger::entry::Entry;
 use crate::ledger::fact::{Fact, Latency, LedgerEvent};
+use crate::report::trace::{self, Event, Trace};
 use crate::result::{ArrivalResult, CheckResult, RunResult};
 use crate::store::{Reader, RunSearch};
 
@@ -49,8 +47,8 @@ pub(super) fn main(global: &Global, args: &Args, output: &Output) -> Result<Exit
     let check = check_of(&store, &life).map_err(Problem::not_tested)?;
     let document = life.document(check.as_ref());
     let text = match args.format {
-        Form::Json => serde_json::to_string_pretty(&document).map_err(Problem::not_tested)? + "\n",
-        Form::Human => output.style.text(&page(&document)),
+        Form::Json => trace::document(&document).map_err(Problem::not_tested)?,
+        Form::Human => output.style.text(&trace::page(&document)),
     };
     output.print(&text)?;
     Ok(Exit::Ok)
@@ -176,46 +174,6 @@ fn check_of(
     }))
 }
 
-/// One mail's life, as it is published.
-#[derive(Debug, Serialize)]
-struct Trace {
-    schema_version: &'static str,
-    entry: String,
-    state: &'static str,
-    message_id: String,
-    sender: String,
-    recipient: String,
-    route: String,
-    mailbox: Option<String>,
-    folder: String,
-    run: String,
-    check: Option<u32>,
-    scenario: String,
-    step: String,
-    attempts: usize,
-    deferred_seconds: Option<f64>,
-    latency_seconds: Option<f64>,
-    latency_on_wall_clock: bool,
-    copies: usize,
-    events: Vec<Event>,
-    arrivals: Vec<ArrivalResult>,
-}
-
-/// One event, in words.
-#[derive(Debug, Serialize)]
-struct Event {
-    number: u64,
-    at: String,
-    after_seconds: f64,
-    what: &'static str,
-    text: String,
-    /// The state from then on.
-    state: &'static str,
-    /// What had been said of it, wrongly.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    corrected: Option<&'static str>,
-}
-
 fn words(fact: &Fact) -> String {
     match fact {
         Fact::Planned(planned) => planned.draft.route.clone(),
@@ -273,86 +231,6 @@ fn time(latency: Latency) -> String {
 
 fn moment(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
-}
-
-fn page(trace: &Trace) -> String {
-    let mut text = format!("mail {}  {}\n", trace.entry, trace.state);
-    let mut fact = |name: &str, value: &str| {
-        let _ = writeln!(text, "  {name:<11} {value}");
-    };
-    fact("from", &trace.sender);
-    fact("to", &trace.recipient);
-    fact("route", &trace.route);
-    fact("Message-ID", &format!("<{}>", trace.message_id));
-    let mailbox = trace.mailbox.as_deref().unwrap_or("nobody looks for it");
-    fact("expected in", &format!("{mailbox} {}", trace.folder));
-    let check = trace
-        .check
-        .map(|number| format!("/{number}"))
-        .unwrap_or_default();
-    fact(
-        "sent by",
-        &format!(
-            "{}/{} in run {}{check}",
-            trace.scenario, trace.step, trace.run
-        ),
-    );
-    let seconds = |seconds: f64| duration(std::time::Duration::from_secs_f64(seconds.max(0.0)));
-    if let Some(deferred) = trace.deferred_seconds {
-        fact(
-            "deferred",
-            &format!("{} over {} attempts", seconds(deferred), trace.attempts),
-        );
-    }
-    if let Some(latency) = trace.latency_seconds {
-        fact("latency", &seconds(latency));
-    }
-    fact("copies", &trace.copies.to_string());
-    text.push('\n');
-    for event in &trace.events {
-        let at: Result<Timestamp, _> = event.at.parse();
-        let at = at.map_or_else(
-            |_| event.at.clone(),
-            |at| at.strftime("%Y-%m-%d %H:%M:%S%.3f").to_string(),
-        );
-        let _ = writeln!(
-            text,
-            "  {at}  {:>9}  {:<12} {}",
-            format!("+{}", seconds(event.after_seconds)),
-            event.what,
-            event.text
-        );
-        if let Some(wrong) = event.corrected {
-            let _ = writeln!(
-                text,
-                "  {:>36}  {:<12} {} was wrong, it is {}",
-                "", "corrected", wrong, event.state
-            );
-        }
-    }
-    for arrival in &trace.arrivals {
-        let _ = writeln!(
-            text,
-            "\n  hops to {} {} (the servers' own clocks)",
-            arrival.mailbox, arrival.folder
-        );
-        for hop in &arrival.hops {
-            let spent = hop.seconds.map(seconds).unwrap_or_default();
-            let skew = match hop.skewed {
-                true => "  clocks disagree",
-                false => "",
-            };
-            let _ = writeln!(text, "  {spent:>9}  {}{skew}", hop.by);
-        }
-    }
-    if let Some(number) = trace.check {
-        let _ = writeln!(
-            text,
-            "\n  the dialogue: postrider show {}/{number} --transcript",
-            trace.run
-        );
-    }
-    text
 }
 
 #[cfg(test)]

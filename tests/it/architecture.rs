@@ -104,6 +104,8 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
         &[
             "src/result.rs",
             "src/report/json.rs",
+            "src/report/mails.rs",
+            "src/report/trace.rs",
             "src/config/render/",
             "src/store/",
         ],

@@ -34,6 +34,7 @@ pub(super) fn start(
         &directory.join("postgrey.log"),
         guard,
     )?;
-    daemon.await_listening(address, b"\n")?;
+    // It says so after it has begun to listen; asked on its port, it would wait for a whole request.
+    daemon.await_output("Setting uid")?;
     Ok(daemon)
 }
