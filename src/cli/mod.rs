@@ -1,9 +1,12 @@
 //! The command line: one file for each subcommand.
 
 mod completions;
+mod correction;
 mod demo;
+mod doctor;
 mod exit;
 mod explain;
+mod hold;
 mod interrupt;
 mod ledger;
 mod list;
@@ -13,6 +16,7 @@ mod progress;
 mod run;
 mod schema;
 mod send;
+mod serve;
 mod session;
 mod show;
 mod trace;
@@ -30,10 +34,10 @@ const ABOUT: &str = "End-to-end checks for a mail platform: tagged mail through 
 
 const AFTER_HELP: &str = "\
 Examples:
-  postrider demo                                    ten seconds, no network, no account
-  postrider run --tag smoke                         everything tagged smoke
-  postrider run mx-delivery --mx mx2.example.net -6
-  postrider validate                                check the files; contacts nothing
+  postrider demo                      ten seconds, no network, no account
+  postrider run --tag smoke           everything tagged smoke
+  postrider run every-mx --mx mx2.example.net -6
+  postrider validate                  check the files; contacts nothing
 
 Exit codes: 0 ok · 1 failed · 2 usage or configuration · 3 not tested · 4 nothing to run · 130 SIGINT · 143 SIGTERM
 Documentation: the docs/ directory of the project, and `postrider explain CODE`";
@@ -50,6 +54,7 @@ pub struct Cli {
 
 /// Options that every command knows.
 #[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Global {
     /// Main configuration file [default: ./postrider.yaml, then the user's, then /etc/postrider/postrider.yaml]
     #[arg(
@@ -95,12 +100,16 @@ enum Command {
     Validate(validate::Args),
     /// List scenarios, steps, mailboxes and nodes
     List(list::Args),
+    /// Run scenarios by their schedules, as a daemon
+    Serve(Box<serve::Args>),
     /// Show one stored run or check: waterfall, transcript, hops
     Show(show::Args),
     /// List the mails of the ledger, or check its books
     Ledger(ledger::Args),
     /// Show one mail's whole life
     Trace(trace::Args),
+    /// Is this vantage point fit? Routes, DNS, PTR, port 25, clock, store
+    Doctor(doctor::Args),
     /// Explain a reason or diagnostic code
     Explain(explain::Args),
     /// Print a JSON Schema
@@ -117,7 +126,10 @@ pub fn main() -> ExitCode {
     // Usage errors exit with 2 and help with 0, as clap does by itself.
     let cli = Cli::parse();
     let output = Output::new(&cli.global);
-    output::start_log(&cli.global);
+    match &cli.command {
+        Command::Serve(args) => args.start_log(),
+        _ => output::start_log(&cli.global),
+    }
     let global = &cli.global;
     let done = match cli.command {
         Command::Demo(args) => demo::main(global, &args, &output),
@@ -125,9 +137,11 @@ pub fn main() -> ExitCode {
         Command::Send(args) => send::main(global, &args, &output),
         Command::Validate(args) => validate::main(global, &args, &output),
         Command::List(args) => list::main(global, &args, &output),
+        Command::Serve(args) => serve::main(global, &args, &output),
         Command::Show(args) => show::main(global, &args, &output),
         Command::Ledger(args) => ledger::main(global, &args, &output),
         Command::Trace(args) => trace::main(global, &args, &output),
+        Command::Doctor(args) => doctor::main(global, &args, &output),
         Command::Explain(args) => explain::main(&args, &output),
         Command::Schema(args) => schema::main(&args, &output),
         Command::Completions(args) => completions::main(&args, &output),

@@ -110,7 +110,5 @@ fn is_reserved(reason: Reason) -> bool {
             | Reason::CaldavMismatch
             | Reason::Drift
             | Reason::Changed
-            | Reason::VantagePort25Blocked
-            | Reason::ClockSkew
     )
 }

@@ -24,6 +24,7 @@ pub(super) enum Request {
     Retry(EntryId, Answer),
     Release(EntryId, Answer),
     Balance(oneshot::Sender<Balance>),
+    LostAfter(std::time::Duration),
     Shutdown(Answer),
 }
 
@@ -85,6 +86,10 @@ impl Post for RunPost {
         Box::pin(self.ask(move |answer| Request::Retry(id, answer)))
     }
 
+    fn refused(&self, id: EntryId) {
+        lock(&self.pipeline.shared.completing).remove(&id);
+    }
+
     fn record(
         &self,
         id: EntryId,
@@ -116,5 +121,7 @@ pub(super) fn unknown() -> Account {
         bounce: None,
         blind: None,
         looked: false,
+        blind_junk: None,
+        unsaved: None,
     }
 }

@@ -14,6 +14,7 @@ mod transaction;
 
 use std::time::Duration;
 
+use postrider_wire::text::visible;
 pub use reply_pattern::ReplyPattern;
 pub use settings::{
     Accepted, Approach, Arrives, AuthenticationResults, Body, Certificate, Deliver, Expect, Family,
@@ -54,13 +55,11 @@ impl Kind for Deliver {
             .as_ref()
             .or(message.to.as_ref())
             .filter(|_| self.stop_after.is_none())?;
-        let folder = self
-            .expected_arrival()
-            .and_then(|arrives| arrives.folder.clone());
-        Some((
-            to.value.clone(),
-            folder.unwrap_or_else(|| "INBOX".to_owned()),
-        ))
+        Some((to.value.clone(), self.folder().into()))
+    }
+
+    fn awaits_arrival(&self) -> bool {
+        self.expected_arrival().is_some()
     }
 
     fn sender(&self, message: &MessageDefaults) -> Option<String> {
@@ -80,63 +79,74 @@ impl Kind for Deliver {
     async fn run(&self, cx: &Context<'_>) -> Result<(), Failure> {
         let nothing_sent = |_: &Failure| self.note_not_sent(cx);
         let mut prepared = Prepared::new(self, cx).inspect_err(nothing_sent)?;
-        let hosts = route::hosts(self, cx, &prepared)
-            .await
-            .inspect_err(nothing_sent)?;
+        let hosts = route::hosts(self, cx).await.inspect_err(nothing_sent)?;
         prepared.aim(&hosts);
         if self.approach == Some(Approach::PrimaryFirst) {
-            route::greet_primary(self, cx, &prepared).await;
+            route::greet_primary(cx, &prepared).await;
         }
+        // Planned is what is about to be sent: not what still waits for its turn.
+        let mut slot = match hosts.first() {
+            Some(first) => first.slot(cx).await,
+            None => None,
+        };
         // The intent is durable before anybody may have seen the tag.
         prepared.plan(cx).await.inspect_err(nothing_sent)?;
         let schedule = Schedule::new(self, cx.message);
         let mut attempts = Attempts::begin();
-        let (mut transaction, replied) = loop {
+        let (mut transaction, replied, recorded) = loop {
             // `hosts` is never empty: an empty route is a failure of its own.
-            let Some(mut transaction) = attempt(cx, &prepared, &hosts).await else {
+            let Some(mut transaction) = attempt(cx, &prepared, &hosts, slot.take()).await else {
                 return Ok(());
             };
             let replied = transaction.ended;
             let Some(draft) = &prepared.draft else {
-                break (transaction, replied);
+                break (transaction, replied, Ok(()));
             };
             let post = cx.around.post;
-            post.record(draft.id, transaction.end.attempt(), replied)
-                .await?;
-            let Some(wait) = attempts.next(self, &schedule, &transaction.end, replied) else {
-                break (transaction, replied);
+            let recorded = post.record(draft.id, transaction.end.attempt(), replied).await;
+            let wait = attempts.next(self, &schedule, &transaction.end, replied);
+            let Some(wait) = wait.filter(|_| recorded.is_ok()) else {
+                break (transaction, replied, recorded);
             };
             transaction.leave().await;
             drop(transaction);
+            let wait_in_words = duration(wait);
             cx.say(
                 Mark::Info,
-                &format!(
-                    "refused for now; the next attempt follows in {}",
-                    duration(wait)
-                ),
+                &format!("refused for now; the next attempt follows in {wait_in_words}"),
             );
             sleep(wait).await;
             // As durable as the plan, and for the same reason: from now on somebody may have the mail.
             post.retry(draft.id).await?;
         };
+        // Our own trouble is no reason to leave without a word, nor to keep to ourselves what the server did.
         transaction.leave().await;
-        let facts = judge::Facts::new(cx, &prepared, &transaction);
+        let facts = judge::Facts::new(cx, &transaction);
         judge::transaction(self, cx, &facts);
         attempts.tell(cx, &transaction.end);
-        self.follow(cx, &prepared, &transaction.end, replied).await;
+        match recorded {
+            Ok(()) => self.follow(cx, &prepared, &transaction.end, replied).await,
+            Err(failure) => cx.find(not_booked(failure, &transaction.end)),
+        }
         Ok(())
     }
 }
 
 /// One attempt, at one address after the other, as long as nobody has taken or refused the mail for good.
+/// `slot`: the right to a connection to the first of them, if it was waited for already.
 async fn attempt<'c, 'a>(
     cx: &'c Context<'a>,
     prepared: &Prepared<'_>,
     hosts: &[route::Host],
+    mut slot: route::Slot,
 ) -> Option<Transaction<'c, 'a>> {
     let mut transaction = None;
     for host in hosts {
-        let mut tried = Transaction::hold(cx, prepared, host).await;
+        let slot = match slot.take() {
+            Some(slot) => Some(slot),
+            None => host.slot(cx).await,
+        };
+        let mut tried = Transaction::hold(cx, prepared, host, slot).await;
         let settled = tried.end.is_settled();
         if !settled {
             tried.leave().await;
@@ -147,6 +157,19 @@ async fn attempt<'c, 'a>(
         }
     }
     transaction
+}
+
+/// The outcome is not in the ledger; what it was is told all the same.
+fn not_booked(mut failure: Failure, end: &End) -> Failure {
+    let outcome = match end {
+        End::Replied { reply, when, .. } => {
+            let text = visible(&reply.text());
+            format!("the server said {} {text} {when}", reply.code)
+        }
+        End::Failed(failure) | End::Unknown(failure) => failure.line(),
+    };
+    failure.message = format!("{}; not booked: {outcome}", failure.message);
+    failure
 }
 
 impl Deliver {

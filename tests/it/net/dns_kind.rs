@@ -38,6 +38,9 @@ impl Post for NoPost {
     fn retry(&self, _: EntryId) -> BoxFuture<'_, Result<(), Failure>> {
         unreachable!()
     }
+    fn refused(&self, _: EntryId) {
+        unreachable!()
+    }
     fn record(
         &self,
         _: EntryId,

@@ -58,6 +58,8 @@ pub(crate) struct Lab {
     pub(crate) nodes: Option<String>,
     /// The sender's bounces come to alice's mailbox, the only one there is.
     pub(crate) bounces_are_read: bool,
+    /// Keys at the end of the main file.
+    pub(crate) more: String,
     files: TempDir,
 }
 
@@ -112,6 +114,7 @@ impl Lab {
             resolver: None,
             nodes: None,
             bounces_are_read: false,
+            more: String::new(),
             files: TempDir::new().unwrap(),
         }
     }
@@ -244,7 +247,8 @@ mailboxes:
     imap: {{ server: imap.example.test, port: {port}, tls: {tls}, trust: {{ ca_file: ca.pem }} }}
     username: {user}
     password_file: alice_password
-",
+{more}",
+            more = self.more,
             bounces = match self.bounces_are_read {
                 true => ", bounces_to: alice",
                 false => "",
