@@ -97,6 +97,7 @@ impl Onlooker {
             }),
             username: BOB.to_owned(),
             password: Some(SecretSource::File(platform.password_file())),
+            takes_bounces: false,
         };
         let net = SystemNet::new(Some(platform.dns()), None);
         let transcript = Transcript::new();

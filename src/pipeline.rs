@@ -5,6 +5,7 @@
 mod books;
 mod mailboxes;
 mod post;
+mod returned;
 mod seen;
 mod task;
 #[cfg(test)]
@@ -52,6 +53,11 @@ pub enum Told {
     Run(Arc<Event>),
     /// A mail that had been given up turned up: its verdict is put right. Told once for each mail.
     Corrected(Arc<Correction>),
+    /// A second copy of a mail turned up. Told once for each mail, however many copies follow, and hours later too.
+    Duplicated {
+        /// The mail.
+        entry: EntryId,
+    },
 }
 
 /// A mail that had been given up and turned up.

@@ -204,12 +204,36 @@ pub struct EvidenceResult {
     /// Ledger entries, in the order sent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub entries: Vec<String>,
+    /// The attempts, when the message was refused for now and sent again (`retry: as-mta`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deferral: Option<DeferralResult>,
     /// Where and when the message was seen.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub arrivals: Vec<ArrivalResult>,
     /// DNS answers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub answers: Vec<String>,
+}
+
+/// A message that was refused for now and sent again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DeferralResult {
+    /// Seconds from the first refusal to the last reply; no part of `transit`.
+    pub seconds: f64,
+    /// Every refusal reads like greylisting (RFC 6647).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub greylisted: bool,
+    /// Each attempt.
+    pub attempts: Vec<AttemptResult>,
+}
+
+/// One attempt to send a message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AttemptResult {
+    /// Seconds since the first attempt's reply.
+    pub after_seconds: f64,
+    /// The reply, or why there was none.
+    pub reply: String,
 }
 
 /// What an SMTP server said.

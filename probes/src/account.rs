@@ -21,6 +21,8 @@ pub struct Sender {
     pub contact: String,
     /// Signs the mail when there is one.
     pub dkim: Option<DkimKey>,
+    /// The mailbox that bounces to its address come to, by its name.
+    pub bounces_to: Option<String>,
 }
 
 /// A DKIM key (RFC 6376).
@@ -47,6 +49,9 @@ pub struct MailboxAccount {
     pub username: String,
     /// The password.
     pub password: Option<SecretSource>,
+    /// Bounces are looked for in it: some sender names it for that. In no other mailbox is a message read that does not
+    /// carry our tag.
+    pub takes_bounces: bool,
 }
 
 /// Where IMAP is spoken.

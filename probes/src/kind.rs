@@ -32,6 +32,11 @@ pub trait Kind {
         None
     }
 
+    /// The sender that it sends as, by its name: its bounces are read.
+    fn sender(&self, _: &MessageDefaults) -> Option<String> {
+        None
+    }
+
     /// Whether a check waits for its mail in there; then they must be watched before anything is sent.
     fn awaits_arrival(&self) -> bool {
         false
@@ -213,6 +218,12 @@ macro_rules! probe_kinds {
             #[must_use]
             pub fn watches(&self, message: &MessageDefaults) -> Option<(String, String)> {
                 match self { $(Self::$type(kind) => kind.watches(message),)* }
+            }
+
+            /// See [`Kind::sender`].
+            #[must_use]
+            pub fn sender(&self, message: &MessageDefaults) -> Option<String> {
+                match self { $(Self::$type(kind) => kind.sender(message),)* }
             }
 
             /// See [`Kind::awaits_arrival`].

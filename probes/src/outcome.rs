@@ -133,6 +133,8 @@ pub struct Evidence {
     pub tls: Option<TlsFacts>,
     /// The ledger entries of this check, in the order sent.
     pub entries: Vec<String>,
+    /// The attempts, when the message was refused for now and sent again.
+    pub deferral: Option<DeferralFacts>,
     /// Where and when the message was seen.
     pub arrivals: Vec<ArrivalFacts>,
     /// DNS answers, one per line, as `name type ttl data` or `server: answer`.
@@ -197,6 +199,17 @@ pub struct SmtpFacts {
     pub final_reply: Option<String>,
     /// The queue id read from the final reply.
     pub queue_id: Option<String>,
+}
+
+/// A message that was refused with 4yz and sent again, as a mail server does.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeferralFacts {
+    /// From the first refusal to the last reply: no part of the transit.
+    pub lasted: Duration,
+    /// Every refusal reads like greylisting (RFC 6647).
+    pub greylisted: bool,
+    /// Each attempt: when its reply was read, counted from the first one's, and the reply.
+    pub attempts: Vec<(Duration, String)>,
 }
 
 /// What was negotiated and presented.

@@ -1,5 +1,6 @@
 //! The ledger as a probe sees it: plan before connecting, record what happened, wait for what arrives.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use postrider_wire::message::tag::EntryId;
@@ -21,12 +22,18 @@ pub struct Draft {
     pub recipient: String,
     /// `Message-ID` without the angle brackets.
     pub message_id: String,
-    /// The address that it goes to and its labels: `mx2.example.net [192.0.2.1]:25`.
+    /// Where it goes, for people: `mx2.example.net [192.0.2.1]:25`, or `by MX records`.
     pub route: String,
+    /// The MX host that it goes to, lower-case; `None` when it goes to a bare address, or when several hosts may take it.
+    pub mx: Option<String>,
+    /// The address that it goes to; `None` when several hosts may take it.
+    pub address: Option<SocketAddr>,
     /// The mailbox that it should turn up in; `None` when nobody looks for it.
     pub mailbox: Option<String>,
     /// The folder that it should turn up in.
     pub folder: String,
+    /// The mailbox that bounces of it come to; `None` when nobody reads them.
+    pub bounces_to: Option<String>,
     /// After this time since the final reply it is overdue.
     pub within: Duration,
 }
@@ -140,6 +147,8 @@ pub struct Account {
     pub state: EntryState,
     /// Every copy seen, in the order seen. Junk and other folders included.
     pub arrivals: Vec<ArrivalFacts>,
+    /// What a proven bounce says of it, and by whom: `store1.example.net: 550 5.1.1 no such user`.
+    pub bounce: Option<Bounce>,
     /// Set while the mailbox cannot be read: why, one line with its reason code's area (`imap-login: …`).
     pub blind: Option<Failure>,
     /// Every folder of the mailbox was looked into with success after the time of the entry (`within`, from the final
@@ -151,6 +160,15 @@ pub struct Account {
     /// Set while something became known that cannot be written (`store-failed`). It is not told before it is: the rest
     /// of the account may be behind.
     pub unsaved: Option<Failure>,
+}
+
+/// What a proven bounce says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bounce {
+    /// It was given up.
+    Failed(String),
+    /// It is late, and still tried.
+    Delayed(String),
 }
 
 /// The ledger. Each call returns only after its effect is durable.
@@ -172,7 +190,11 @@ pub trait Post: Send + Sync + std::fmt::Debug {
     /// then.
     fn refused(&self, id: EntryId);
 
-    /// Commits what became of it. The clock of the delivery starts with an `Accepted` at `replied`
+    /// Commits the intent to send once more what was refused with 4yz: the same envelope, the same message. Nothing may
+    /// be sent when it fails.
+    fn retry(&self, id: EntryId) -> BoxFuture<'_, Result<(), Failure>>;
+
+    /// Commits what became of it, or of the attempt that [`retry`](Self::retry) announced. The clock of the delivery starts with an `Accepted` at `replied`
     /// (the moment when the final reply was read), not when this call returns.
     fn record(
         &self,

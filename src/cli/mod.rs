@@ -9,6 +9,7 @@ mod explain;
 mod healthcheck;
 mod hold;
 mod interrupt;
+mod ledger;
 mod list;
 mod online;
 mod output;
@@ -20,6 +21,7 @@ mod send;
 mod serve;
 mod session;
 mod show;
+mod trace;
 mod validate;
 
 use std::path::PathBuf;
@@ -104,6 +106,10 @@ enum Command {
     Serve(Box<serve::Args>),
     /// Show one stored run or check: waterfall, transcript, hops
     Show(show::Args),
+    /// List the mails of the ledger, or check its books
+    Ledger(ledger::Args),
+    /// Show one mail's whole life
+    Trace(trace::Args),
     /// Is this vantage point fit? Routes, DNS, PTR, port 25, clock, store
     Doctor(doctor::Args),
     /// Explain a reason or diagnostic code
@@ -139,6 +145,8 @@ pub fn main() -> ExitCode {
         Command::List(args) => list::main(global, &args, &output),
         Command::Serve(args) => serve::main(global, &args, &output),
         Command::Show(args) => show::main(global, &args, &output),
+        Command::Ledger(args) => ledger::main(global, &args, &output),
+        Command::Trace(args) => trace::main(global, &args, &output),
         Command::Doctor(args) => doctor::main(global, &args, &output),
         Command::Explain(args) => explain::main(&args, &output),
         Command::Reload(args) => reload::main(&args, &output),

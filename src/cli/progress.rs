@@ -105,6 +105,12 @@ impl Follower {
                     self.output.tell(&line);
                     continue;
                 }
+                Ok(Told::Duplicated { entry }) => {
+                    self.output.tell(&format!(
+                        "duplicate: a second copy of mail {entry} turned up"
+                    ));
+                    continue;
+                }
                 Err(RecvError::Lagged(events)) => {
                     tracing::warn!(events, "too slow for the run's events: the store has them");
                     missed = true;

@@ -4,6 +4,8 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
+use postrider_probes::kind::{Names, Places};
+use postrider_probes::kinds::deliver::MessageDefaults;
 use postrider_probes::setting::{Place, Problem, Severity, Spanned};
 
 use super::include::{FILES_LIMIT, matching};
@@ -152,7 +154,34 @@ impl Loader<'_> {
         if read.cuts.contains(&(tree.place, "version".to_owned())) {
             raw.version = Some(Spanned::unplaced(1));
         }
-        resolve::main_file(&raw, tree.place, &read.cuts, &mut self.scope)
+        let mut main = resolve::main_file(&raw, tree.place, &read.cuts, &mut self.scope);
+        for mailbox in raw
+            .senders
+            .0
+            .iter()
+            .filter_map(|(_, raw)| raw.bounces_to.as_ref())
+        {
+            self.returns(mailbox, &mut main);
+        }
+        main
+    }
+
+    /// A mailbox that bounces are looked for in.
+    fn returns(&mut self, mailbox: &Spanned<String>, main: &mut MainFile) {
+        let names = Names {
+            senders: &self.known.senders,
+            mailboxes: &self.known.mailboxes,
+            message: &MessageDefaults::default(),
+            for_each: false,
+            places: Places(&|_| None),
+            readable_mailboxes: &self.known.readable_mailboxes,
+            used_mailboxes: &self.known.used_mailboxes,
+        };
+        names.mailbox(mailbox, &mut self.scope.problems);
+        names.readable(mailbox, mailbox.at, &mut self.scope.problems);
+        if let Some(account) = main.mailboxes.get_mut(&mailbox.value) {
+            account.takes_bounces = true;
+        }
     }
 
     /// The files that the patterns of `include` match, each once.

@@ -67,6 +67,9 @@ impl Journal {
                         mailbox = found.mailbox,
                         "a mail that was given up has turned up"
                     ),
+                    Ok(Told::Duplicated { entry }) => {
+                        tracing::info!(%entry, "a second copy of a mail has turned up");
+                    }
                     Err(RecvError::Lagged(lines)) => {
                         tracing::warn!(lines, "events came faster than they could be logged")
                     }

@@ -69,6 +69,7 @@ fn entry(reason: Reason) -> (Area, Text) {
         Reason::Slow => (Area::Soft, soft::SLOW),
         Reason::Drift => (Area::Soft, soft::DRIFT),
         Reason::FallbackUsed => (Area::Soft, soft::FALLBACK_USED),
+        Reason::Greylisted => (Area::Soft, soft::GREYLISTED),
         Reason::Flaky => (Area::Soft, soft::FLAKY),
         Reason::Changed => (Area::Soft, soft::CHANGED),
         Reason::NotSent => (Area::Skipped, soft::NOT_SENT),
@@ -108,7 +109,6 @@ fn is_reserved(reason: Reason) -> bool {
             | Reason::CaldavProtocol
             | Reason::CaldavMismatch
             | Reason::Drift
-            | Reason::Flaky
             | Reason::Changed
     )
 }

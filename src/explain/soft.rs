@@ -45,9 +45,24 @@ pub(super) const FALLBACK_USED: Text = Text {
     ],
 };
 
+pub(super) const GREYLISTED: Text = Text {
+    meaning: "With `retry: as-mta`: the server refused for now, with the words or the code of greylisting (RFC 6647), and took the same mail at a later attempt. The time between is shown as `greylisted` and is no part of the transit.",
+    causes: &[
+        "The filter has not seen this network, sender and recipient together before, or not for long.",
+        "A sender or recipient that is new each time: every mail is then greylisted.",
+    ],
+    advice: &[
+        "Keep envelope sender and recipient the same from run to run; after a few mails the filter knows them.",
+        "If it happens at each run, the filter forgets too soon, or its nodes do not share what they know.",
+    ],
+};
+
 pub(super) const FLAKY: Text = Text {
     meaning: "The first attempt did not pass and a later one did. It is shown and counted as degraded, never as a plain pass.",
-    causes: &["One node of several behind a name, a race, a limit that is met now and then."],
+    causes: &[
+        "With `retry: as-mta`: the server refused for now, for another reason than greylisting, and took the mail later.",
+        "One node of several behind a name, a race, a limit that is met now and then.",
+    ],
     advice: &["Read the first attempt's transcript, not the last one's."],
 };
 

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use postrider_probes::post::{Attempt, EntryState};
+use postrider_wire::message::bounce::Action;
 
-use super::fact::{CopyKey, Fact, Latency, Planned, Sighting};
+use super::aftermath::Aftermath;
+use super::fact::{Bounced, CopyKey, Fact, Latency, Planned, Sighting};
 
 /// Copies of one mail that are told apart. A mail loop makes thousands; which of them are kept does not depend on
 /// the order in which they were seen.
@@ -23,6 +25,19 @@ pub struct Entry {
     overdue: Option<Timestamp>,
     lost: Option<(Timestamp, Timestamp)>,
     unverifiable: Option<Timestamp>,
+    /// Most mails have none: they must not pay for it.
+    aftermath: Option<Box<Aftermath>>,
+}
+
+/// One attempt to send a mail.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Try<'e> {
+    /// From 1.
+    pub number: u32,
+    /// When it was made known that it is about to be made; of the first that is the plan.
+    pub began: Option<Timestamp>,
+    /// What became of it, and when.
+    pub outcome: Option<(Timestamp, &'e Attempt)>,
 }
 
 /// What is known of one copy.
@@ -44,7 +59,15 @@ impl Entry {
         match fact {
             Fact::Planned(planned) => self.learn_planned(at, planned),
             Fact::Attempted(attempt) => self.learn_attempt(at, attempt),
+            Fact::Retried { number, outcome } => {
+                let aftermath = self.aftermath.get_or_insert_default();
+                aftermath.learn_retry(at, *number, outcome.as_ref());
+            }
             Fact::Sighted(sighting) => self.learn_sighting(at, sighting),
+            Fact::Bounced(bounced) => {
+                let aftermath = self.aftermath.get_or_insert_default();
+                aftermath.learn_bounce(at, bounced);
+            }
             Fact::Overdue => self.overdue = earliest(self.overdue, at),
             Fact::Lost { looked_at } => self.lost = earliest(self.lost, (at, *looked_at)),
             Fact::Unverifiable => self.unverifiable = earliest(self.unverifiable, at),
@@ -63,7 +86,10 @@ impl Entry {
         if let Some(seen) = self.seen() {
             return seen;
         }
-        match self.attempt.as_ref().map(|(_, attempt)| attempt) {
+        if self.failed().is_some() {
+            return EntryState::Bounced;
+        }
+        match self.attempt().map(|(_, attempt)| attempt) {
             None => EntryState::Planned,
             Some(Attempt::NotSent { .. }) => EntryState::NotSent,
             Some(Attempt::Refused { .. }) => EntryState::Refused,
@@ -83,25 +109,22 @@ impl Entry {
     /// removal of a copy. What is not open is known only to the store; should its mail turn up, it is read back.
     #[must_use]
     pub fn open(&self) -> bool {
-        if !self.copies.is_empty() {
-            return self.to_remove().next().is_some() || self.seen().is_none() && self.may_arrive();
-        }
-        self.may_arrive()
+        self.to_remove().next().is_some() || self.seen().is_none() && self.may_arrive()
     }
 
-    /// The copies that are still in their mailboxes, as far as we know. Those of an older UIDVALIDITY are gone or
-    /// have another name now (RFC 9051 §2.3.1.1).
+    /// The copies and the proven bounces that are still in their mailboxes, as far as we know. Those of an older
+    /// UIDVALIDITY are gone or have another name now (RFC 9051 §2.3.1.1).
     pub fn to_remove(&self) -> impl Iterator<Item = &CopyKey> {
-        let mut folder = None;
         // Backwards: the newest numbering of a folder comes first.
-        self.copies.keys().rev().filter(move |copy| {
-            let CopyKey { mailbox, message } = copy;
-            let this = (mailbox, &message.folder);
-            if folder.is_none_or(|(known, _)| known != this) {
-                folder = Some((this, message.uid_validity));
-            }
-            folder == Some((this, message.uid_validity)) && !self.removed.contains(*copy)
-        })
+        let bounces = self
+            .aftermath
+            .iter()
+            .flat_map(|after| after.bounces().rev());
+        let proven = bounces.filter(|(.., bounced)| bounced.is_proven);
+        let bounces = newest_numbering(proven.map(|(key, ..)| key));
+        newest_numbering(self.copies.keys().rev())
+            .chain(bounces)
+            .filter(|copy| !self.removed.contains(*copy))
     }
 
     /// How many copies were seen. When a folder was numbered anew its copies are seen again; they count once.
@@ -129,10 +152,89 @@ impl Entry {
             .map(|(at, planned)| (*at, planned.as_ref()))
     }
 
-    /// What became of the attempt, and when.
+    /// What became of the attempt that decided, and when: of several the one after which the mail was in other hands,
+    /// or perhaps was, else the last that got a reply.
     #[must_use]
     pub fn attempt(&self) -> Option<(Timestamp, &Attempt)> {
-        self.attempt.as_ref().map(|(at, attempt)| (*at, attempt))
+        let decided = self
+            .tries()
+            .filter_map(|one| Some((one.number, one.outcome?)));
+        let best = decided.max_by_key(|(number, (_, attempt))| (weight(attempt), *number));
+        best.map(|(_, outcome)| outcome)
+    }
+
+    /// Every attempt, in order.
+    pub fn tries(&self) -> impl Iterator<Item = Try<'_>> {
+        let first = Try {
+            number: 1,
+            began: self.planned.as_ref().map(|(at, _)| *at),
+            outcome: self.attempt.as_ref().map(|(at, attempt)| (*at, attempt)),
+        };
+        let retries = self.aftermath.iter().flat_map(|after| after.retries());
+        std::iter::once(first).chain(retries.map(|(number, retry)| Try {
+            number,
+            began: retry.began,
+            outcome: retry.outcome.as_ref().map(|(at, attempt)| (*at, attempt)),
+        }))
+    }
+
+    /// The number of the last attempt that was made, or is about to be.
+    #[must_use]
+    pub fn last_try(&self) -> u32 {
+        self.tries().last().map_or(1, |last| last.number)
+    }
+
+    /// Whether an attempt was about to be made of which nothing more is known.
+    #[must_use]
+    pub fn is_trying(&self) -> bool {
+        self.tries()
+            .last()
+            .is_none_or(|last| last.outcome.is_none())
+    }
+
+    /// For how long it was refused with 4yz before it was accepted: from the first refusal to the acceptance.
+    #[must_use]
+    pub fn deferred_for(&self) -> Option<Duration> {
+        let mut deferrals = self
+            .tries()
+            .filter_map(|one| one.outcome)
+            .filter(|(_, attempt)| matches!(attempt, Attempt::Deferred { .. }));
+        let (since, _) = deferrals.next()?;
+        let (until, _) = self
+            .attempt()
+            .filter(|(_, attempt)| matches!(attempt, Attempt::Accepted { .. }))?;
+        Duration::try_from(until.duration_since(since)).ok()
+    }
+
+    /// Every bounce, with the time when it was seen.
+    pub fn bounces(&self) -> impl Iterator<Item = (Timestamp, &Bounced)> {
+        let bounces = self.aftermath.iter().flat_map(|after| after.bounces());
+        bounces.map(|(_, at, bounced)| (at, bounced))
+    }
+
+    /// Whether a bounce was seen before.
+    #[must_use]
+    pub fn knows_bounce(&self, message: &CopyKey) -> bool {
+        self.bounces()
+            .any(|(_, bounced)| bounced.message == *message)
+    }
+
+    /// The first proven bounce that says that it was given up.
+    #[must_use]
+    pub fn failed(&self) -> Option<(Timestamp, &Bounced)> {
+        self.proven(Action::Failed)
+    }
+
+    /// The first proven bounce that says that it is late.
+    #[must_use]
+    pub fn delayed(&self) -> Option<(Timestamp, &Bounced)> {
+        self.proven(Action::Delayed)
+    }
+
+    fn proven(&self, action: Action) -> Option<(Timestamp, &Bounced)> {
+        self.bounces()
+            .filter(|(_, bounced)| bounced.is_proven && bounced.action == action)
+            .min()
     }
 
     /// Every copy seen.
@@ -198,17 +300,7 @@ impl Entry {
     }
 
     fn learn_attempt(&mut self, at: Timestamp, attempt: &Attempt) {
-        let better = |at: Timestamp, attempt: &Attempt| {
-            (
-                std::cmp::Reverse(certainty(attempt)),
-                at,
-                format!("{attempt:?}"),
-            )
-        };
-        match &self.attempt {
-            Some((known_at, known)) if better(*known_at, known) <= better(at, attempt) => {}
-            _ => self.attempt = Some((at, attempt.clone())),
-        }
+        better(&mut self.attempt, at, attempt);
     }
 
     fn learn_sighting(&mut self, at: Timestamp, sighting: &Sighting) {
@@ -266,7 +358,13 @@ impl Entry {
     /// Whether its mail can be expected: it may have been sent, somebody looks for it, and it was not given up.
     #[must_use]
     pub fn may_arrive(&self) -> bool {
-        match &self.attempt {
+        if self.failed().is_some() {
+            return false;
+        }
+        if self.is_trying() {
+            return true;
+        }
+        match self.attempt() {
             None => true,
             Some((_, Attempt::Accepted { .. } | Attempt::Uncertain { .. })) => {
                 self.within().is_some() && self.lost.is_none()
@@ -276,6 +374,47 @@ impl Entry {
                 Attempt::NotSent { .. } | Attempt::Refused { .. } | Attempt::Deferred { .. },
             )) => false,
         }
+    }
+}
+
+/// Of copies, folder by folder and the newest first, those of the newest numbering.
+fn newest_numbering<'k>(
+    keys: impl Iterator<Item = &'k CopyKey>,
+) -> impl Iterator<Item = &'k CopyKey> {
+    let mut folder = None;
+    keys.filter(move |CopyKey { mailbox, message }| {
+        let this = (mailbox, &message.folder);
+        if folder.is_none_or(|(known, _)| known != this) {
+            folder = Some((this, message.uid_validity));
+        }
+        folder == Some((this, message.uid_validity))
+    })
+}
+
+/// Keeps the better of two reports of one attempt, whichever came first.
+pub(super) fn better(known: &mut Option<(Timestamp, Attempt)>, at: Timestamp, attempt: &Attempt) {
+    let key = |at: Timestamp, attempt: &Attempt| {
+        (
+            std::cmp::Reverse(certainty(attempt)),
+            at,
+            format!("{attempt:?}"),
+        )
+    };
+    match known {
+        Some((known_at, known)) if key(*known_at, known) <= key(at, attempt) => {}
+        _ => *known = Some((at, attempt.clone())),
+    }
+}
+
+/// Which of several attempts decides. Unlike two reports of one attempt, each is a fact of its own: a mail that was
+/// refused for now at first and then perhaps taken was perhaps taken.
+fn weight(attempt: &Attempt) -> u8 {
+    match attempt {
+        Attempt::NotSent { .. } => 0,
+        Attempt::Deferred { .. } => 1,
+        Attempt::Refused { .. } => 2,
+        Attempt::Uncertain { .. } => 3,
+        Attempt::Accepted { .. } => 4,
     }
 }
 

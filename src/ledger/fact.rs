@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use postrider_probes::post::{Attempt, Draft};
+use postrider_wire::message::bounce::Action;
 use postrider_wire::message::tag::EntryId;
 
 use crate::mailbox::news::MessageKey;
@@ -35,8 +36,17 @@ pub enum Fact {
     Planned(Box<Planned>),
     /// What became of the attempt; the event's time is that of the final reply, or of the failure.
     Attempted(Attempt),
+    /// A later attempt with the same envelope and the same message, as an MTA makes one after a 4yz.
+    Retried {
+        /// From 2.
+        number: u32,
+        /// What became of it, at the event's time; `None`: it is about to be made, on disk before anyone connects.
+        outcome: Option<Attempt>,
+    },
     /// A copy was seen; the event's time is that of the sighting.
     Sighted(Box<Sighting>),
+    /// A bounce tells of it; the event's time is that of the sighting of the bounce.
+    Bounced(Box<Bounced>),
     /// Not seen within its time.
     Overdue,
     /// Not seen within `lost_after`, and not there in a look that began after that: proof of absence.
@@ -46,7 +56,7 @@ pub enum Fact {
     },
     /// Not seen within `lost_after`, and no look succeeded since.
     Unverifiable,
-    /// A copy was removed from its mailbox, by us.
+    /// A copy, or a bounce, was removed from its mailbox, by us.
     Removed(CopyKey),
 }
 
@@ -57,7 +67,9 @@ impl Fact {
         match self {
             Self::Planned(_) => "planned",
             Self::Attempted(_) => "attempted",
+            Self::Retried { .. } => "retried",
             Self::Sighted(_) => "sighted",
+            Self::Bounced(_) => "bounced",
             Self::Overdue => "overdue",
             Self::Lost { .. } => "lost",
             Self::Unverifiable => "unverifiable",
@@ -99,6 +111,43 @@ pub struct Sighting {
     pub latency: Option<Latency>,
     /// The server's INTERNALDATE.
     pub internal_date: Option<Timestamp>,
+}
+
+/// What a bounce says of a mail. The text is safe to show and short.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Bounced {
+    /// Where the bounce itself lies.
+    pub message: CopyKey,
+    /// It returned our tag, made with our key for this mail. Else it only names the mail's `Message-ID`, which anybody
+    /// may do: then it is noted and decides nothing.
+    pub is_proven: bool,
+    /// What happened.
+    pub action: Action,
+    /// The recipient that it tells of.
+    pub recipient: Option<String>,
+    /// The enhanced status code.
+    pub status: Option<String>,
+    /// The words of the host that refused.
+    pub diagnostic: Option<String>,
+    /// The host that refused.
+    pub remote_mta: Option<String>,
+    /// The host that wrote the bounce.
+    pub reporting_mta: Option<String>,
+}
+
+impl Bounced {
+    /// Who refused, in which words: `store1.example.net: 550 5.1.1 no such user`.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let host = self.remote_mta.as_ref().or(self.reporting_mta.as_ref());
+        let words = self.diagnostic.as_ref().or(self.status.as_ref());
+        match (host, words) {
+            (Some(host), Some(words)) => format!("{host}: {words}"),
+            (Some(host), None) => host.clone(),
+            (None, Some(words)) => words.clone(),
+            (None, None) => "without a reason".to_owned(),
+        }
+    }
 }
 
 /// From the final reply to the sighting. Never negative. The order is that of trust: a time of the monotonic clock

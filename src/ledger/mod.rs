@@ -1,6 +1,7 @@
 //! The account of every test mail: a pure state machine over facts. It reads no clock and no disk; what it is told
 //! is told again by the store after a restart, and gives the same account.
 
+mod aftermath;
 pub mod deadline;
 pub mod entry;
 pub mod fact;
@@ -35,6 +36,8 @@ pub struct Change {
     /// A verdict was wrong and is now put right: a mail that was given up, or that was never to arrive, turned up.
     /// True once for each entry.
     pub corrected: bool,
+    /// A second copy was seen. True once for each entry, however many follow.
+    pub duplicated: bool,
 }
 
 impl Ledger {
@@ -77,10 +80,12 @@ impl Ledger {
         if corrected {
             self.balance.corrected += 1;
         }
+        let copies_before = known.map_or(0, |(_, copies_before)| copies_before);
         Change {
             before,
             after,
             corrected,
+            duplicated: copies_before < 2 && copies >= 2,
         }
     }
 

@@ -40,6 +40,12 @@ impl Proof {
         };
         same_message_id && tag.is(&self.tag)
     }
+
+    /// Whether a bounce is one of that mail, by the tag that it returns: nobody has that who was not sent it.
+    #[must_use]
+    pub fn holds_returned(&self, tag: &Tag) -> bool {
+        tag.is(&self.tag)
+    }
 }
 
 /// Without the angle brackets and the space around them.

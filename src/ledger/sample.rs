@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use postrider_probes::post::{Attempt, Draft};
+use postrider_wire::message::bounce::Action;
 use postrider_wire::message::tag::EntryId;
 
-use super::fact::{CopyKey, Fact, Latency, Noted, Planned, Sighting};
+use super::fact::{Bounced, CopyKey, Fact, Latency, Noted, Planned, Sighting};
 use crate::mailbox::news::MessageKey;
 
 /// The `n`th entry.
@@ -29,8 +30,11 @@ pub(crate) fn draft(n: u64) -> Draft {
         recipient: "alice@example.net".to_owned(),
         message_id: format!("{id}@sender.example"),
         route: "mx1.example.net [192.0.2.1]:25".to_owned(),
+        mx: Some("mx1.example.net".to_owned()),
+        address: Some(([192, 0, 2, 1], 25).into()),
         mailbox: Some("alice".to_owned()),
         folder: "INBOX".to_owned(),
+        bounces_to: Some("returns".to_owned()),
         within: Duration::from_secs(60),
     }
 }
@@ -87,6 +91,33 @@ pub(crate) fn sighted(copy: CopyKey) -> Fact {
         }),
         internal_date: Some(at(2)),
     }))
+}
+
+/// A bounce in the sender's mailbox that says so of alice's mail.
+pub(crate) fn bounced(uid: u32, action: Action, is_proven: bool) -> Fact {
+    Fact::Bounced(Box::new(Bounced {
+        message: CopyKey {
+            mailbox: "returns".to_owned(),
+            ..copy("INBOX", uid)
+        },
+        is_proven,
+        action,
+        recipient: Some("alice@example.net".to_owned()),
+        status: Some("5.1.1".to_owned()),
+        diagnostic: Some("550 5.1.1 no such user".to_owned()),
+        remote_mta: Some("store1.example.net".to_owned()),
+        reporting_mta: Some("mx1.example.net".to_owned()),
+    }))
+}
+
+pub(crate) fn retried(number: u32, outcome: Option<Attempt>) -> Fact {
+    Fact::Retried { number, outcome }
+}
+
+pub(crate) fn deferred() -> Attempt {
+    Attempt::Deferred {
+        reply: "451 4.7.1 later".to_owned(),
+    }
 }
 
 pub(crate) fn lost() -> Fact {

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use postrider_probes::post::{Attempt, EntryState};
+use postrider_wire::message::bounce::Action;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::subsequence;
@@ -9,19 +10,16 @@ use tokio::time::Instant;
 use super::deadline::{Deadlines, GRACE};
 use super::entry::Entry;
 use super::fact::{CopyKey, Fact, Latency, LedgerEvent, Noted, Sighting};
-use super::sample::{accepted, at, copy, id, lost, planned, refused, sighted, story, uncertain};
+use super::sample::{
+    accepted, at, bounced, copy, deferred, id, lost, planned, refused, retried, sighted, story,
+    uncertain,
+};
 use super::*;
 use EntryState::*;
 
 fn not_sent() -> Attempt {
     Attempt::NotSent {
         why: "connection refused".to_owned(),
-    }
-}
-
-fn deferred() -> Attempt {
-    Attempt::Deferred {
-        reply: "451 4.7.1 later".to_owned(),
     }
 }
 
@@ -90,6 +88,151 @@ fn state_follows_from_the_facts() {
         let described = format!("{facts:?}");
         assert_eq!(entry_of(facts).state(), expected, "{described}");
     }
+}
+
+#[test]
+fn proven_bounce_decides_unless_the_mail_was_seen() {
+    let failed = || bounced(1, Action::Failed, true);
+    let inbox = || sighted(copy("INBOX", 7));
+    let attempted = || Fact::Attempted(accepted());
+    let table: Vec<(Vec<Fact>, EntryState)> = vec![
+        (vec![attempted(), failed()], Bounced),
+        (vec![failed()], Bounced),
+        (vec![Fact::Attempted(uncertain()), failed()], Bounced),
+        (vec![attempted(), Fact::Overdue, lost(), failed()], Bounced),
+        (vec![attempted(), failed(), inbox()], Delivered),
+        (vec![attempted(), inbox(), failed()], Delivered),
+        (
+            vec![attempted(), bounced(1, Action::Delayed, true)],
+            Accepted,
+        ),
+        (
+            vec![attempted(), bounced(1, Action::Relayed, true)],
+            Accepted,
+        ),
+        (
+            vec![attempted(), bounced(1, Action::Failed, false)],
+            Accepted,
+        ),
+        (
+            vec![
+                attempted(),
+                bounced(1, Action::Delayed, true),
+                bounced(2, Action::Failed, true),
+            ],
+            Bounced,
+        ),
+    ];
+    for (mut facts, expected) in table {
+        facts.insert(0, planned(1));
+        assert_eq!(entry_of(facts.clone()).state(), expected, "{facts:?}");
+    }
+}
+
+#[test]
+fn bounce_is_removed_only_when_it_is_proven() {
+    let removed = |uid| {
+        Fact::Removed(CopyKey {
+            mailbox: "returns".to_owned(),
+            ..copy("INBOX", uid)
+        })
+    };
+    let attempted = || Fact::Attempted(accepted());
+    let table = [
+        (vec![bounced(1, Action::Failed, true)], 1, true),
+        (vec![bounced(1, Action::Failed, true), removed(1)], 0, false),
+        // A delay does not end the wait for the mail.
+        (vec![bounced(1, Action::Delayed, true), removed(1)], 0, true),
+        (vec![bounced(1, Action::Failed, false)], 0, true),
+    ];
+    for (more, to_remove, open) in table {
+        let facts = [vec![planned(1), attempted()], more].concat();
+        let entry = entry_of(facts.clone());
+        assert_eq!(entry.to_remove().count(), to_remove, "{facts:?}");
+        assert_eq!(entry.open(), open, "{facts:?}");
+    }
+}
+
+#[test]
+fn mail_that_bounced_and_turns_up_all_the_same_is_corrected() {
+    let mut ledger = Ledger::default();
+    let facts = [
+        planned(1),
+        Fact::Attempted(accepted()),
+        bounced(1, Action::Failed, true),
+        sighted(copy("INBOX", 7)),
+    ];
+    let corrected: Vec<bool> = story(facts)
+        .iter()
+        .map(|noted| ledger.apply(noted).corrected)
+        .collect();
+    assert_eq!(corrected, [false, false, false, true]);
+    let entry = ledger.entry(id(1)).expect("it was planned");
+    assert_eq!(entry.failed().map(|(at, _)| at), Some(at(2)));
+}
+
+#[test]
+fn attempts_are_joined_by_their_number() {
+    let first = || Fact::Attempted(deferred());
+    let table: Vec<(Vec<Fact>, EntryState, bool)> = vec![
+        (vec![first()], Deferred, false),
+        (vec![first(), retried(2, None)], Deferred, true),
+        (
+            vec![first(), retried(2, None), retried(2, Some(accepted()))],
+            Accepted,
+            true,
+        ),
+        (
+            vec![first(), retried(2, None), retried(2, Some(uncertain()))],
+            Uncertain,
+            true,
+        ),
+        // The outcome of an attempt, once it is known, outweighs that nobody knew.
+        (
+            vec![
+                first(),
+                retried(2, Some(uncertain())),
+                retried(2, Some(deferred())),
+            ],
+            Deferred,
+            false,
+        ),
+        (vec![first(), retried(2, Some(not_sent()))], Deferred, false),
+        (vec![first(), retried(2, Some(refused()))], Refused, false),
+    ];
+    for (mut facts, state, open) in table {
+        facts.insert(0, planned(1));
+        let entry = entry_of(facts.clone());
+        assert_eq!((entry.state(), entry.open()), (state, open), "{facts:?}");
+    }
+}
+
+#[test]
+fn deferral_lasts_from_the_first_refusal_to_the_acceptance() {
+    let entry = entry_of(vec![
+        planned(1),
+        Fact::Attempted(deferred()),
+        retried(2, None),
+        retried(2, Some(deferred())),
+        retried(3, None),
+        retried(3, Some(accepted())),
+    ]);
+    assert_eq!(entry.deferred_for(), Some(Duration::from_secs(4)));
+    assert_eq!(entry.last_try(), 3);
+    assert_eq!(entry.attempt().map(|(at, _)| at), Some(at(5)));
+    let only_one = entry_of(vec![planned(1), Fact::Attempted(accepted())]);
+    assert_eq!(only_one.deferred_for(), None);
+}
+
+#[test]
+fn second_copy_is_told_once() {
+    let mut ledger = Ledger::default();
+    let copies = (1..=4).map(|uid| sighted(copy("INBOX", uid)));
+    let duplicated: Vec<bool> = story(std::iter::once(planned(1)).chain(copies))
+        .iter()
+        .map(|noted| ledger.apply(noted).duplicated)
+        .collect();
+    assert_eq!(duplicated, [false, false, true, false, false]);
 }
 
 #[test]
@@ -267,9 +410,16 @@ fn any_fact() -> impl Strategy<Value = Fact> {
             }))
         },
     );
+    let action = subsequence(Action::ALL.to_vec(), 1).prop_map(|actions| actions[0]);
+    let bounce = (1..4u32, action, any::<bool>())
+        .prop_map(|(uid, action, is_proven)| bounced(uid, action, is_proven));
+    let retry = (1..5u32, proptest::option::of(attempt.clone()))
+        .prop_map(|(number, outcome)| retried(number, outcome));
     prop_oneof![
         1 => Just(planned(1)),
         3 => attempt.prop_map(Fact::Attempted),
+        2 => retry,
+        2 => bounce,
         4 => sighting,
         1 => Just(Fact::Overdue),
         1 => (0..9i64).prop_map(|second| Fact::Lost { looked_at: at(second) }),
@@ -330,6 +480,17 @@ proptest! {
             prop_assert_eq!(ledger.balance().of(state), counted as u64);
         }
         prop_assert_eq!(ledger.balance().planned(), ledger.entries().count() as u64);
+    }
+
+    #[test]
+    fn second_copy_is_told_at_most_once((_, events) in told_twice()) {
+        let mut ledger = Ledger::default();
+        let mut duplicated = std::collections::BTreeSet::new();
+        for noted in &events {
+            if ledger.apply(noted).duplicated {
+                prop_assert!(duplicated.insert(noted.entry));
+            }
+        }
     }
 
     #[test]

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use postrider_probes::dialogue::imap::{Arrived, Changes, ImapError, Selected, Session};
+use postrider_wire::message::bounce::{self, Bounce};
 use postrider_wire::message::tag::{self, HEADER_NAME, Tag};
 use tokio::time::Instant;
 
 use super::Shared;
-use super::news::{Arrival, MessageKey, News, Position};
+use super::news::{Arrival, MessageKey, News, Position, Returned};
 use super::watch::End;
 
 /// Messages whose headers are held at a time.
@@ -34,7 +35,9 @@ pub(super) struct Reader {
     exists: u32,
     /// Searching for older messages ended a session: it is not tried again.
     search_failed: bool,
-    /// The tags that were told, by UID.
+    /// Messages that look like bounces are read.
+    takes_bounces: bool,
+    /// The tags that were told, by UID: the message's own, or the one that it returns.
     tags: BTreeMap<u32, Tag>,
 }
 
@@ -54,7 +57,7 @@ impl Reader {
     pub(super) async fn begin(
         shared: &Arc<Shared>,
         mailbox: &str,
-        (folder, junk): (&str, bool),
+        (folder, junk, takes_bounces): (&str, bool, bool),
         (position, from_the_start): (Option<&Position>, bool),
         session: &mut Session,
     ) -> Result<Self, End> {
@@ -78,6 +81,7 @@ impl Reader {
             next_uid,
             exists: 0,
             search_failed: false,
+            takes_bounces,
             tags: BTreeMap::new(),
         })
     }
@@ -185,7 +189,10 @@ impl Reader {
                 left = left.saturating_sub(1);
                 self.next_uid = message.uid.saturating_add(1);
                 let pushed = announced.pushed.then_some(seen);
-                self.arrived(message, seen, pushed).await?;
+                match tag::find_in_headers(&message.header) {
+                    Some(tag) => self.arrived(tag, message, seen, pushed).await?,
+                    None => self.returned(session, message, seen).await?,
+                }
             }
             self.tell_position().await?;
             if left == 0 {
@@ -221,30 +228,83 @@ impl Reader {
         let newest = found.split_off(found.len().saturating_sub(FOUND));
         for some in newest.rchunks(PAGE) {
             for message in session.headers_of(some).await? {
-                self.arrived(message, seen, None).await?;
+                if let Some(tag) = tag::find_in_headers(&message.header) {
+                    self.arrived(tag, message, seen, None).await?;
+                }
             }
         }
         Ok(())
     }
 
+    /// Reads a message without a tag of its own, if it looks like a bounce and bounces come here. Nobody else's mail is
+    /// read, and of a bounce nothing is told but what it says of a mail that it names.
+    async fn returned(
+        &mut self,
+        session: &mut Session,
+        message: Arrived,
+        seen: Instant,
+    ) -> Result<(), End> {
+        let Some(bounce) = self.read_bounce(session, &message).await? else {
+            return Ok(());
+        };
+        if let Some(tag) = &bounce.tag {
+            self.remember(message.uid, tag.clone());
+        } else if bounce.message_id.is_none() {
+            return Ok(());
+        }
+        let returned = Returned {
+            mailbox: self.mailbox.clone(),
+            key: self.key(message.uid),
+            seen_at: self.shared.wall(seen),
+            bounce,
+        };
+        self.shared.tell(News::Returned(Box::new(returned))).await
+    }
+
+    /// The bounce that a message is, if it is one.
+    pub(super) async fn read_bounce(
+        &self,
+        session: &mut Session,
+        message: &Arrived,
+    ) -> Result<Option<Bounce>, ImapError> {
+        if !self.takes_bounces || !bounce::is_likely(&message.header) {
+            return Ok(None);
+        }
+        match session.message(message.uid, bounce::MAX_SIZE).await {
+            Ok(whole) => Ok(Bounce::parse(&whole)),
+            // Gone, or not understood: the next one may be.
+            Err(error) if error.leaves_session_usable() => {
+                tracing::warn!(mailbox = self.mailbox, uid = message.uid, %error, "a bounce cannot be read");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn key(&self, uid: u32) -> MessageKey {
+        MessageKey {
+            folder: self.folder.clone(),
+            uid_validity: self.uid_validity,
+            uid,
+        }
+    }
+
+    fn remember(&mut self, uid: u32, tag: Tag) {
+        self.tags.insert(uid, tag);
+        if self.tags.len() > REMEMBERED {
+            self.tags.pop_first();
+        }
+    }
+
     async fn arrived(
         &mut self,
+        tag: Tag,
         message: Arrived,
         seen: Instant,
         pushed: Option<Instant>,
     ) -> Result<(), End> {
-        let Some(tag) = tag::find_in_headers(&message.header) else {
-            return Ok(());
-        };
-        self.tags.insert(message.uid, tag);
-        if self.tags.len() > REMEMBERED {
-            self.tags.pop_first();
-        }
-        let key = MessageKey {
-            folder: self.folder.clone(),
-            uid_validity: self.uid_validity,
-            uid: message.uid,
-        };
+        self.remember(message.uid, tag);
+        let key = self.key(message.uid);
         self.shared
             .tell(News::Arrived(Box::new(Arrival {
                 mailbox: self.mailbox.clone(),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use postrider_probes::outcome::Failure;
+use postrider_wire::message::bounce::Bounce;
 use tokio::time::Instant;
 
 use crate::ledger::recognise::Proof;
@@ -13,6 +14,8 @@ use crate::ledger::recognise::Proof;
 pub enum News {
     /// A message with a tag header became visible. Whether it is ours, the ledger decides.
     Arrived(Box<Arrival>),
+    /// A bounce became visible. Of which mail, and whether that is ours, the ledger decides.
+    Returned(Box<Returned>),
     /// Every new message of the folder was looked at.
     Looked {
         /// The mailbox's name.
@@ -67,6 +70,19 @@ pub struct Arrival {
     pub header: Vec<u8>,
 }
 
+/// A bounce. Nothing of its text is kept but what it says of its recipients.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Returned {
+    /// The mailbox's name.
+    pub mailbox: String,
+    /// Where it lies.
+    pub key: MessageKey,
+    /// When it was seen, by the wall clock.
+    pub seen_at: Timestamp,
+    /// What it says.
+    pub bounce: Bounce,
+}
+
 /// One message of a mailbox: a UID means something only together with its UIDVALIDITY (RFC 9051 §2.3.1.1).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MessageKey {
@@ -98,7 +114,7 @@ pub struct Interest {
     pub folders: Vec<String>,
     /// How many mails are awaited now.
     pub awaited: usize,
-    /// Each of them was seen already: only further copies may come, and nobody measures when.
+    /// Each of them was seen already, or is expected elsewhere and may only bounce: nobody measures when.
     pub only_copies: bool,
     /// The latest final reply among them: polling is fast just after it and slows down in proportion.
     pub latest: Option<Instant>,

@@ -3,7 +3,8 @@
 //! A watch looks with EXAMINE. To remove, it opens the folder for writing for a moment: that clears `\Recent` of all
 //! its messages for other clients, so it is not done on every start, only when there is something to remove. In that
 //! same session the header of each message is read once more, under the same UIDVALIDITY, and must prove to be the mail
-//! that was booked, as it did when it arrived; what was told of it in this life must still be so. Then `UID STORE` and `UID EXPUNGE` name these UIDs; EXPUNGE and CLOSE, which take
+//! that was booked, as it did when it arrived; what was told of it in this life must still be so. A bounce must return
+//! the tag of that mail. Then `UID STORE` and `UID EXPUNGE` name these UIDs; EXPUNGE and CLOSE, which take
 //! what anyone has marked, are never sent. Without UIDPLUS nothing is removed.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_probes::dialogue::imap::{Access, Arrived, ImapError, Removed, Session};
-use postrider_wire::message::tag::{self, EntryId};
+use postrider_wire::message::tag::{self, EntryId, Tag};
 use tokio::time::Instant;
 
 use super::look::Reader;
@@ -132,8 +133,11 @@ impl Removal {
         let mut gone: BTreeSet<u32> = uids.into_iter().collect();
         for message in headers {
             gone.remove(&message.uid);
-            let proof = doomed.get(&message.uid);
-            if proof.is_some_and(|proof| is_booked(&message, proof, reader)) {
+            let is_ours = match doomed.get(&message.uid) {
+                Some(proof) => is_booked(session, &message, proof, reader).await?,
+                None => false,
+            };
+            if is_ours {
                 ours.push(message.uid);
             } else {
                 tracing::warn!(
@@ -194,10 +198,19 @@ impl Removal {
     }
 }
 
-/// Whether a message, as it was read just now, is the mail that was booked, and what it was said to be before.
-fn is_booked(message: &Arrived, proof: &Proof, reader: &Reader) -> bool {
-    tag::find_in_headers(&message.header).is_some_and(|tag| {
-        let as_told = reader.tag_of(message.uid).is_none_or(|told| *told == tag);
-        as_told && proof.holds(&tag, &message.header)
-    })
+/// Whether a message, as it was read just now, is the mail that was booked, or a bounce of it, and what it was said to
+/// be before.
+async fn is_booked(
+    session: &mut Session,
+    message: &Arrived,
+    proof: &Proof,
+    reader: &Reader,
+) -> Result<bool, ImapError> {
+    let as_told = |tag: &Tag| reader.tag_of(message.uid).is_none_or(|told| told == tag);
+    if let Some(tag) = tag::find_in_headers(&message.header) {
+        return Ok(as_told(&tag) && proof.holds(&tag, &message.header));
+    }
+    let returned = reader.read_bounce(session, message).await?;
+    let tag = returned.and_then(|bounce| bounce.tag);
+    Ok(tag.is_some_and(|tag| as_told(&tag) && proof.holds_returned(&tag)))
 }

@@ -203,7 +203,8 @@ impl Watch {
                 // What is expected there already may have come while the folder could not be opened.
                 let from_the_start = self.was_absent || self.is_expected(&folder, junk);
                 let from = (position, from_the_start);
-                Reader::begin(&self.parts.shared, account, (&folder, junk), from, session).await?
+                let what = (folder.as_str(), junk, self.parts.account.takes_bounces);
+                Reader::begin(&self.parts.shared, account, what, from, session).await?
             }
         };
         let end = self.follow(&mut reader, session, stop).await;

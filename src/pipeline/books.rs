@@ -12,6 +12,7 @@ use postrider_wire::message::tag::{EntryId, Tag, TagKey};
 use tokio::time::Instant;
 
 use super::mailboxes::{Mailboxes, Stake};
+use super::returned::{bounced, told};
 use super::seen::{Accepted, Seen, copy_of, latency_on_wall_clock};
 use super::{Correction, Told};
 use crate::clock::Clock;
@@ -20,7 +21,7 @@ use crate::ledger::deadline::Deadlines;
 use crate::ledger::entry::Entry;
 use crate::ledger::fact::{CopyKey, Fact, Noted, Planned, Sighting};
 use crate::ledger::recognise::Proof;
-use crate::mailbox::news::{Arrival, MessageKey, Position};
+use crate::mailbox::news::{Arrival, MessageKey, Position, Returned};
 use crate::result::RunHead;
 use crate::store::Batch;
 
@@ -133,7 +134,7 @@ impl Books {
         let interrupted: Vec<EntryId> = self
             .ledger
             .entries()
-            .filter(|(_, entry)| entry.attempt().is_none())
+            .filter(|(_, entry)| entry.is_trying())
             .map(|(id, _)| id)
             .collect();
         for id in interrupted {
@@ -158,7 +159,15 @@ impl Books {
     pub(super) fn record(&mut self, id: EntryId, attempt: Attempt, replied: Instant) {
         let accepted = matches!(attempt, Attempt::Accepted { .. });
         self.live.entry(id).or_default().replied = Some(replied);
-        self.note(id, self.clock.at(replied), Fact::Attempted(attempt));
+        let number = self.ledger.entry(id).map_or(1, Entry::last_try);
+        let fact = match number {
+            1 => Fact::Attempted(attempt),
+            number => Fact::Retried {
+                number,
+                outcome: Some(attempt),
+            },
+        };
+        self.note(id, self.clock.at(replied), fact);
         if accepted {
             self.measure_what_was_seen_before(id);
         }
@@ -174,6 +183,23 @@ impl Books {
         self.deadlines.wait(id, overdue_at, lost_at);
     }
 
+    /// What was refused for now is about to be sent again. False: that is not so.
+    pub(super) fn retry(&mut self, id: EntryId) -> bool {
+        let Some(entry) = self.ledger.entry(id) else {
+            return false;
+        };
+        let refused = matches!(entry.attempt(), Some((_, Attempt::Deferred { .. })));
+        if !refused || entry.is_trying() {
+            return false;
+        }
+        let number = entry.last_try() + 1;
+        // Nothing was replied to this attempt yet.
+        self.live.entry(id).or_default().replied = None;
+        let outcome = None;
+        self.note(id, self.clock.now(), Fact::Retried { number, outcome });
+        true
+    }
+
     /// Nobody waits for it any more. `may_be_taken`: its final dot may have been written.
     pub(super) fn release(&mut self, id: EntryId, may_be_taken: bool) {
         let Some(live) = self.live.get_mut(&id) else {
@@ -181,8 +207,7 @@ impl Books {
         };
         live.released = true;
         self.touched.insert(id);
-        let no_outcome = |entry: &Entry| entry.attempt().is_none();
-        if !self.ledger.entry(id).is_some_and(no_outcome) {
+        if !self.ledger.entry(id).is_some_and(Entry::is_trying) {
             return;
         }
         if may_be_taken {
@@ -229,15 +254,31 @@ impl Books {
         self.note(id, arrival.seen_at, Fact::Sighted(Box::new(sighting)));
     }
 
+    /// A bounce names an entry, which is in memory if there is one.
+    pub(super) fn returned(&mut self, id: EntryId, returned: &Returned) {
+        let entry = self.ledger.entry(id);
+        let bounced = entry.and_then(|entry| {
+            let (_, planned) = entry.planned()?;
+            bounced(returned, &planned.draft, &self.key)
+        });
+        let (Some(entry), Some(bounced)) = (entry, bounced) else {
+            return self.not_ours(&returned.mailbox, &returned.key);
+        };
+        if entry.knows_bounce(&bounced.message) {
+            return;
+        }
+        tracing::info!(entry = %id, action = bounced.action.name(), is_proven = bounced.is_proven, words = bounced.words(), "a bounce");
+        self.note(id, returned.seen_at, Fact::Bounced(Box::new(bounced)));
+    }
+
     /// A message with a tag that is not ours: quoted, forwarded, replayed, forged, or of another instance.
     pub(super) fn foreign(&mut self, arrival: &Arrival) {
-        let MessageKey { folder, uid, .. } = &arrival.key;
-        tracing::debug!(
-            mailbox = arrival.mailbox,
-            folder,
-            uid,
-            "a tag that is not ours"
-        );
+        self.not_ours(&arrival.mailbox, &arrival.key);
+    }
+
+    fn not_ours(&mut self, mailbox: &str, key: &MessageKey) {
+        let MessageKey { folder, uid, .. } = key;
+        tracing::debug!(mailbox, folder, uid, "a tag that is not ours");
         self.ledger.count_foreign();
     }
 
@@ -385,6 +426,7 @@ impl Books {
         let account = Account {
             state: entry.state(),
             arrivals: live.arrivals(accepted_at(entry)),
+            bounce: told(entry),
             blind: place
                 .as_ref()
                 .and_then(|(mailbox, folder)| self.mailboxes.blindness(mailbox, folder))
@@ -424,6 +466,10 @@ impl Books {
             let correction = self.correction(&noted, before, after);
             self.told
                 .extend(correction.map(Arc::new).map(Told::Corrected));
+        }
+        if change.duplicated {
+            tracing::info!(entry = %id, "a second copy turned up");
+            self.told.push(Told::Duplicated { entry: id });
         }
         self.unsaved.facts.push(noted);
         self.touched.insert(id);
@@ -565,6 +611,7 @@ fn stake(entry: &Entry, live: &Live) -> Option<Stake> {
         folder: planned.draft.folder.clone(),
         awaited,
         seen: !expects(entry),
+        bounces_to: planned.draft.bounces_to.clone(),
         replied: live.replied,
         unlooked: due.filter(|_| awaited && !live.looked),
     })

@@ -12,6 +12,8 @@ use crate::ledger::fact::CopyKey;
 use crate::ledger::recognise::Proof;
 use crate::mailbox::news::{Interest, MessageKey, Wish};
 
+/// The folder that bounces come to.
+const BOUNCES_IN: &str = "INBOX";
 /// Messages of one folder that its watch is asked to remove at a time; the others follow when these are gone.
 const REMOVED_AT_A_TIME: usize = 500;
 
@@ -32,10 +34,29 @@ pub(super) struct Stake {
     pub(super) awaited: bool,
     /// It was seen already; whoever waits now waits for further copies.
     pub(super) seen: bool,
+    /// The mailbox that a bounce of it would come to.
+    pub(super) bounces_to: Option<String>,
     /// When the final reply was read, or the hope of one was given up.
     pub(super) replied: Option<Instant>,
     /// Whoever waits has to be told of a look that began then or later.
     pub(super) unlooked: Option<Instant>,
+}
+
+/// What a mail wants of the mailbox that its bounces come to.
+#[derive(Debug)]
+struct Returns {
+    mailbox: String,
+    /// Somebody waits for the mail, whose final reply was read then.
+    awaited: Option<Option<Instant>>,
+}
+
+impl Stake {
+    fn returns(&self) -> Option<Returns> {
+        let mailbox = self.bounces_to.clone()?;
+        // In the same mailbox it is awaited already, and better.
+        let awaited = (self.awaited && mailbox != self.mailbox).then_some(self.replied);
+        Some(Returns { mailbox, awaited })
+    }
 }
 
 #[derive(Debug, Default)]
@@ -65,6 +86,9 @@ impl Mailboxes {
             return;
         }
         if let Some(old) = self.stakes.remove(&id) {
+            if let Some(returns) = old.returns() {
+                self.stake_in(id, &returns, false);
+            }
             let mailbox = self.mailbox(&old.mailbox);
             mailbox.awaited.remove(&(old.replied, id));
             mailbox.unseen.remove(&id);
@@ -79,6 +103,9 @@ impl Mailboxes {
             }
         }
         if let Some(new) = stake {
+            if let Some(returns) = new.returns() {
+                self.stake_in(id, &returns, true);
+            }
             let mailbox = self.mailbox(&new.mailbox);
             *mailbox.folders.entry(new.folder.clone()).or_default() += 1;
             mailbox.expected.insert(new.folder.clone());
@@ -92,6 +119,27 @@ impl Mailboxes {
                 mailbox.unlooked.insert((due, id));
             }
             self.stakes.insert(id, new);
+        }
+    }
+
+    /// Says that a bounce may come, or no longer.
+    fn stake_in(&mut self, id: EntryId, returns: &Returns, wanted: bool) {
+        let mailbox = self.mailbox(&returns.mailbox);
+        let count = mailbox.folders.entry(BOUNCES_IN.to_owned()).or_default();
+        if wanted {
+            *count += 1;
+            mailbox.expected.insert(BOUNCES_IN.to_owned());
+            if let Some(replied) = returns.awaited {
+                mailbox.awaited.insert((replied, id));
+            }
+        } else {
+            *count -= 1;
+            if *count == 0 {
+                mailbox.folders.remove(BOUNCES_IN);
+            }
+            if let Some(replied) = returns.awaited {
+                mailbox.awaited.remove(&(replied, id));
+            }
         }
     }
 

@@ -21,6 +21,7 @@ pub(super) enum Request {
         replied: Instant,
         answer: Answer,
     },
+    Retry(EntryId, Answer),
     Release(EntryId, Answer),
     Balance(oneshot::Sender<Balance>),
     LostAfter(std::time::Duration),
@@ -81,6 +82,10 @@ impl Post for RunPost {
         lock(&self.pipeline.shared.completing).insert(id);
     }
 
+    fn retry(&self, id: EntryId) -> BoxFuture<'_, Result<(), Failure>> {
+        Box::pin(self.ask(move |answer| Request::Retry(id, answer)))
+    }
+
     fn refused(&self, id: EntryId) {
         lock(&self.pipeline.shared.completing).remove(&id);
     }
@@ -113,6 +118,7 @@ pub(super) fn unknown() -> Account {
     Account {
         state: EntryState::Planned,
         arrivals: Vec::new(),
+        bounce: None,
         blind: None,
         looked: false,
         blind_junk: None,

@@ -13,9 +13,10 @@ use tokio::time::{Instant, sleep_until};
 
 use super::books::{Books, Standing};
 use super::post::{Answer, Request, unknown};
+use super::returned::named;
 use super::{Settings, Shared, Told, lock};
 use crate::ledger::{Balance, Ledger};
-use crate::mailbox::news::{Arrival, News};
+use crate::mailbox::news::{Arrival, News, Returned};
 use crate::run::document::{document, head_at_end, head_at_start};
 use crate::run::event::Event;
 use crate::store::{EntryRow, Store, StoreError};
@@ -191,6 +192,10 @@ impl Task {
                 Ok(false) => reply(answer, Err(internal(id, "was never planned"))),
                 Err(error) => reply(answer, Err(failure(&error))),
             },
+            Request::Retry(id, answer) => match self.books.retry(id) {
+                true => self.answers.push(answer),
+                false => reply(answer, Err(internal(id, "was not refused for now"))),
+            },
             Request::Release(id, answer) => {
                 self.release(id);
                 self.answers.push(answer);
@@ -213,6 +218,7 @@ impl Task {
     async fn hear(&mut self, news: News) -> Result<(), News> {
         match news {
             News::Arrived(arrival) => return self.arrived(arrival).await,
+            News::Returned(returned) => return self.returned(returned).await,
             News::Looked {
                 mailbox,
                 folder,
@@ -242,6 +248,19 @@ impl Task {
             return Err(News::Arrived(arrival));
         }
         self.books.arrived(&tag, &arrival);
+        Ok(())
+    }
+
+    async fn returned(&mut self, returned: Box<Returned>) -> Result<(), News> {
+        let Some(id) = named(&returned.bounce) else {
+            return Ok(());
+        };
+        if let Err(error) = self.recall(id).await {
+            tracing::error!(%error, "a bounce has to wait for the store");
+            self.retry_at = Some(Instant::now() + RETRY);
+            return Err(News::Returned(returned));
+        }
+        self.books.returned(id, &returned);
         Ok(())
     }
 

@@ -1,3 +1,4 @@
+mod aftermath;
 mod bench;
 mod faults;
 mod interest;
@@ -267,6 +268,11 @@ async fn overdue_mail_that_turns_up_is_corrected_once() {
     assert_eq!([run, scenario, step], ["01RUN", "flow", "primary"]);
     assert_eq!((route, mailbox.as_str()), (draft(1).route, "alice"));
     assert_eq!(arrived_after, Some(draft(1).within));
+    let told = listener.try_recv().expect("the second copy was told, too");
+    assert!(
+        matches!(told, Told::Duplicated { entry } if entry == id(1)),
+        "{told:?}"
+    );
     assert!(listener.try_recv().is_err());
     assert!(bench.stored(1).await.overdue().is_some());
 }

@@ -2,5 +2,7 @@
 
 pub mod human;
 pub mod json;
+pub mod mails;
 pub mod style;
+pub mod trace;
 pub mod waterfall;

@@ -274,6 +274,20 @@ fn facts(check: &CheckResult, style: Style, text: &mut String) {
             fact("queue id", id);
         }
     }
+    if let Some(deferral) = &evidence.deferral {
+        for (number, attempt) in (1..).zip(&deferral.attempts) {
+            let after = duration(seconds(attempt.after_seconds));
+            fact(
+                &format!("attempt {number}"),
+                &format!("after {after}: {}", attempt.reply),
+            );
+        }
+        let word = match deferral.greylisted {
+            true => "greylisted",
+            false => "deferred",
+        };
+        fact(word, &duration(seconds(deferral.seconds)));
+    }
     for entry in &evidence.entries {
         fact("entry", entry);
     }

@@ -45,7 +45,9 @@ impl Check {
     pub(super) async fn opened(&self, opening: &Opening) {
         let step = &self.scenario.steps[self.planned.step_index];
         if self.needs.is_none() && matches!(self.planned.what, What::Probe(_)) {
-            opening.of(&self.scenario, step, &self.cancel).await;
+            opening
+                .of(&self.engine, &self.scenario, step, &self.cancel)
+                .await;
         }
     }
 

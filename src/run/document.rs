@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use postrider_probes::outcome::{
-    ArrivalFacts, Evidence, Finding, HopFacts, SmtpFacts, Status, TlsFacts, TranscriptLine,
+    ArrivalFacts, DeferralFacts, Evidence, Finding, HopFacts, SmtpFacts, Status, TlsFacts,
+    TranscriptLine,
 };
 use postrider_probes::phase::PhaseTimes;
 use postrider_probes::target::Target;
 
 use super::event::{CheckFinished, RunFinished, RunStarted};
 use crate::result::{
-    ArrivalResult, CheckResult, Counts, EvidenceResult, FindingResult, HopResult, RunHead,
-    RunResult, SCHEMA_VERSION, ScenarioResult, SmtpResult, SourceResult, StatusWord, TargetResult,
-    TlsResult,
+    ArrivalResult, AttemptResult, CheckResult, Counts, DeferralResult, EvidenceResult,
+    FindingResult, HopResult, RunHead, RunResult, SCHEMA_VERSION, ScenarioResult, SmtpResult,
+    SourceResult, StatusWord, TargetResult, TlsResult,
 };
 
 /// What `cancelled` says of a run that never came to its end: replaced when it does.
@@ -176,6 +177,7 @@ fn evidence_result(evidence: &Evidence) -> Option<EvidenceResult> {
         smtp: evidence.smtp.as_ref().map(smtp_result),
         tls: evidence.tls.as_ref().map(tls_result),
         entries: evidence.entries.clone(),
+        deferral: evidence.deferral.as_ref().map(deferral_result),
         arrivals: evidence.arrivals.iter().map(arrival_result).collect(),
         answers: evidence.answers.clone(),
     };
@@ -196,6 +198,20 @@ fn smtp_result(smtp: &SmtpFacts) -> SmtpResult {
         keywords: smtp.keywords.clone(),
         final_reply: smtp.final_reply.clone(),
         queue_id: smtp.queue_id.clone(),
+    }
+}
+
+fn deferral_result(deferral: &DeferralFacts) -> DeferralResult {
+    let attempts = deferral.attempts.iter();
+    DeferralResult {
+        seconds: seconds(deferral.lasted),
+        greylisted: deferral.greylisted,
+        attempts: attempts
+            .map(|(after, reply)| AttemptResult {
+                after_seconds: seconds(*after),
+                reply: reply.clone(),
+            })
+            .collect(),
     }
 }
 

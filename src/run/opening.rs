@@ -18,6 +18,8 @@ use super::select::Selection;
 use super::{Cancel, Engine};
 use crate::config::plan::{Scenario, Step};
 
+/// Where bounces lie. The junk folder is watched beside it.
+const BOUNCES_IN: &str = "INBOX";
 /// Before mail is sent to a mailbox, it gets this long to be opened.
 const READY_WITHIN: Duration = Duration::from_secs(15);
 
@@ -43,6 +45,17 @@ impl Opening {
                 let taken = steps.filter(|step| selection.takes_step(step));
                 taken.filter_map(|step| step.probe.watches(&scenario.message))
             })
+            .collect();
+        let returning = scenarios.iter().flat_map(|scenario| {
+            let taken = scenario
+                .steps
+                .iter()
+                .filter(|step| selection.takes_step(step));
+            taken.filter_map(|step| returns_to(engine, scenario, step))
+        });
+        let wanted: BTreeSet<(String, String)> = wanted
+            .into_iter()
+            .chain(returning.map(|mailbox| (mailbox, BOUNCES_IN.to_owned())))
             .collect();
         let mut mailboxes = BTreeSet::new();
         for (mailbox, folder) in wanted {
@@ -74,19 +87,36 @@ impl Opening {
     }
 
     /// Waits until mail may be sent for this step: at once when no check of it waits for the arrival.
-    pub(super) async fn of(&self, scenario: &Scenario, step: &Step, cancel: &Cancel) {
+    pub(super) async fn of(
+        &self,
+        engine: &Engine,
+        scenario: &Scenario,
+        step: &Step,
+        cancel: &Cancel,
+    ) {
         if !step.probe.awaits_arrival() {
             return;
         }
-        let mailbox = step.probe.watches(&scenario.message);
-        let decided = mailbox.and_then(|(mailbox, _)| self.decided.get(&mailbox));
-        let Some(mut decided) = decided.cloned() else {
-            return;
-        };
-        let mut cancel = cancel.clone();
-        tokio::select! {
-            _ = decided.wait_for(|decided| *decided) => {}
-            _ = cancel.wait_for(Option::is_some) => {}
+        let expecting = step.probe.watches(&scenario.message);
+        let mailboxes = expecting
+            .map(|(mailbox, _)| mailbox)
+            .into_iter()
+            .chain(returns_to(engine, scenario, step));
+        for mailbox in mailboxes {
+            let Some(mut decided) = self.decided.get(&mailbox).cloned() else {
+                continue;
+            };
+            let mut cancel = cancel.clone();
+            tokio::select! {
+                _ = decided.wait_for(|decided| *decided) => {}
+                _ = cancel.wait_for(Option::is_some) => {}
+            }
         }
     }
+}
+
+/// The mailbox that bounces of a step's mails come to.
+fn returns_to(engine: &Engine, scenario: &Scenario, step: &Step) -> Option<String> {
+    let sender = step.probe.sender(&scenario.message)?;
+    engine.plan.senders.get(&sender)?.bounces_to.clone()
 }

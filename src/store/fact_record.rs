@@ -1,15 +1,17 @@
 //! A fact as it is stored: kind and JSON body, each body with its own version.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use postrider_probes::post::{Attempt, Draft};
+use postrider_wire::message::bounce::Action;
 use postrider_wire::message::tag::EntryId;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::error::Fault;
-use crate::ledger::fact::{CopyKey, Fact, Latency, Planned, Sighting};
+use crate::ledger::fact::{Bounced, CopyKey, Fact, Latency, Planned, Sighting};
 use crate::mailbox::news::MessageKey;
 
 /// The version that is written now.
@@ -21,7 +23,13 @@ pub(super) fn encode(fact: &Fact) -> Result<String, Fault> {
     let body = match fact {
         Fact::Planned(planned) => serde_json::to_string(&PlannedRecord::of(planned)),
         Fact::Attempted(attempt) => serde_json::to_string(&AttemptedRecord::of(attempt)),
+        Fact::Retried { number, outcome } => serde_json::to_string(&RetriedRecord {
+            v,
+            number: *number,
+            outcome: outcome.as_ref().map(AttemptedRecord::of),
+        }),
         Fact::Sighted(sighting) => serde_json::to_string(&SightedRecord::of(sighting)),
+        Fact::Bounced(bounced) => serde_json::to_string(&BouncedRecord::of(bounced)),
         Fact::Overdue | Fact::Unverifiable => serde_json::to_string(&BareRecord { v }),
         Fact::Lost { looked_at } => serde_json::to_string(&LostRecord {
             v,
@@ -40,6 +48,8 @@ pub(super) fn decode(kind: &str, body: &str) -> Result<Fact, Fault> {
     Ok(match kind {
         "planned" => Fact::Planned(Box::new(read::<PlannedRecord>(kind, body)?.planned()?)),
         "attempted" => Fact::Attempted(read::<AttemptedRecord>(kind, body)?.attempt()?),
+        "retried" => read::<RetriedRecord>(kind, body)?.fact()?,
+        "bounced" => Fact::Bounced(Box::new(read::<BouncedRecord>(kind, body)?.bounced()?)),
         "sighted" => Fact::Sighted(Box::new(read::<SightedRecord>(kind, body)?.sighting()?)),
         "overdue" => read::<BareRecord>(kind, body).map(|_| Fact::Overdue)?,
         "unverifiable" => read::<BareRecord>(kind, body).map(|_| Fact::Unverifiable)?,
@@ -88,7 +98,7 @@ macro_rules! versioned {
         $(impl Versioned for $record { fn version(&self) -> u32 { self.v } })*
     };
 }
-versioned! { PlannedRecord AttemptedRecord SightedRecord LostRecord RemovedRecord BareRecord }
+versioned! { PlannedRecord AttemptedRecord RetriedRecord SightedRecord BouncedRecord LostRecord RemovedRecord BareRecord }
 
 #[derive(Serialize, Deserialize)]
 struct BareRecord {
@@ -150,9 +160,16 @@ struct PlannedRecord {
     recipient: String,
     message_id: String,
     route: String,
+    /// Absent, as `address`, in what was written before they were kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mx: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     mailbox: Option<String>,
     folder: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bounces_to: Option<String>,
     within_us: i64,
 }
 
@@ -175,8 +192,11 @@ impl PlannedRecord {
             recipient: draft.recipient,
             message_id: draft.message_id,
             route: draft.route,
+            mx: draft.mx,
+            address: draft.address.map(|address| address.to_string()),
             mailbox: draft.mailbox,
             folder: draft.folder,
+            bounces_to: draft.bounces_to,
             within_us: micros(draft.within),
         }
     }
@@ -190,8 +210,11 @@ impl PlannedRecord {
                 recipient: self.recipient,
                 message_id: self.message_id,
                 route: self.route,
+                mx: self.mx,
+                address: self.address.as_deref().map(socket_address).transpose()?,
                 mailbox: self.mailbox,
                 folder: self.folder,
+                bounces_to: self.bounces_to,
                 within: duration(self.within_us),
             },
             run: self.run,
@@ -199,6 +222,11 @@ impl PlannedRecord {
             step: self.step,
         })
     }
+}
+
+fn socket_address(text: &str) -> Result<SocketAddr, Fault> {
+    text.parse()
+        .map_err(|error| Fault::Content(format!("the address {text:?}: {error}")))
 }
 
 /// The entry id of a column.
@@ -295,6 +323,83 @@ impl SightedRecord {
                 pushed_after: latency.pushed_after_us.map(duration),
             }),
             internal_date: self.internal_date_us.map(moment).transpose()?,
+        })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct RetriedRecord {
+    v: u32,
+    number: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    outcome: Option<AttemptedRecord>,
+}
+
+impl RetriedRecord {
+    fn fact(self) -> Result<Fact, Fault> {
+        let outcome = self.outcome.map(AttemptedRecord::attempt).transpose()?;
+        Ok(Fact::Retried {
+            number: self.number,
+            outcome,
+        })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct BouncedRecord {
+    v: u32,
+    message: CopyRecord,
+    proven: bool,
+    action: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    recipient: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    status: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    diagnostic: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    remote_mta: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reporting_mta: Option<String>,
+}
+
+impl BouncedRecord {
+    fn of(bounced: &Bounced) -> Self {
+        let Bounced {
+            message,
+            is_proven,
+            action,
+            recipient,
+            status,
+            diagnostic,
+            remote_mta,
+            reporting_mta,
+        } = bounced.clone();
+        Self {
+            v: VERSION,
+            message: CopyRecord::of(&message),
+            proven: is_proven,
+            action: action.name().to_owned(),
+            recipient,
+            status,
+            diagnostic,
+            remote_mta,
+            reporting_mta,
+        }
+    }
+
+    fn bounced(self) -> Result<Bounced, Fault> {
+        let action = Action::from_name(&self.action)
+            .ok_or_else(|| Fault::Content(format!("a bounce that says {:?}", self.action)))?;
+        Ok(Bounced {
+            message: self.message.key(),
+            is_proven: self.proven,
+            action,
+            recipient: self.recipient,
+            status: self.status,
+            diagnostic: self.diagnostic,
+            remote_mta: self.remote_mta,
+            reporting_mta: self.reporting_mta,
         })
     }
 }

@@ -24,6 +24,9 @@ pub struct EntryRow {
     scenario: Option<String>,
     step: Option<String>,
     route: Option<String>,
+    mx: Option<String>,
+    address: Option<String>,
+    port: Option<u16>,
     mailbox: Option<String>,
     folder: Option<String>,
     planned_at_us: Option<i64>,
@@ -41,12 +44,16 @@ impl EntryRow {
     pub fn of(id: EntryId, entry: &Entry) -> Self {
         let planned = entry.planned().map(|(_, planned)| planned);
         let draft = planned.map(|planned| &planned.draft);
+        let address = draft.and_then(|draft| draft.address);
         Self {
             id: id.to_string(),
             run: planned.map(|planned| planned.run.clone()),
             scenario: planned.map(|planned| planned.scenario.clone()),
             step: planned.map(|planned| planned.step.clone()),
             route: draft.map(|draft| draft.route.clone()),
+            mx: draft.and_then(|draft| draft.mx.clone()),
+            address: address.map(|address| address.ip().to_string()),
+            port: address.map(|address| address.port()),
             mailbox: draft.and_then(|draft| draft.mailbox.clone()),
             folder: draft.map(|draft| draft.folder.clone()),
             planned_at_us: entry.planned().map(|(at, _)| at.as_microsecond()),
@@ -66,6 +73,9 @@ impl EntryRow {
             scenario: row.get("scenario")?,
             step: row.get("step")?,
             route: row.get("route")?,
+            mx: row.get("mx")?,
+            address: row.get("address")?,
+            port: row.get("port")?,
             mailbox: row.get("mailbox")?,
             folder: row.get("folder")?,
             planned_at_us: row.get("planned_at_us")?,
@@ -220,7 +230,7 @@ impl Store {
     /// # Errors
     /// When the store cannot be read, or holds an event that no version of this program writes.
     pub async fn verify(&self) -> Result<Verification, StoreError> {
-        self.work(verify).await
+        self.work(|connection| verify(connection)).await
     }
 }
 
@@ -251,14 +261,16 @@ pub(super) fn append(transaction: &Transaction<'_>, facts: &[Noted]) -> Result<(
 pub(super) fn project(transaction: &Transaction<'_>, entries: &[EntryRow]) -> Result<(), Fault> {
     let mut upsert = transaction.prepare_cached(
         "INSERT INTO entries (id, run, scenario, step, route, mailbox, folder, planned_at_us,
-                              attempted_at_us, first_seen_at_us, latency_us, copies, state, open)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+                              attempted_at_us, first_seen_at_us, latency_us, copies, state, open,
+                              mx, address, port)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
          ON CONFLICT (id) DO UPDATE SET
              run = excluded.run, scenario = excluded.scenario, step = excluded.step,
              route = excluded.route, mailbox = excluded.mailbox, folder = excluded.folder,
              planned_at_us = excluded.planned_at_us, attempted_at_us = excluded.attempted_at_us,
              first_seen_at_us = excluded.first_seen_at_us, latency_us = excluded.latency_us,
-             copies = excluded.copies, state = excluded.state, open = excluded.open",
+             copies = excluded.copies, state = excluded.state, open = excluded.open,
+             mx = excluded.mx, address = excluded.address, port = excluded.port",
     )?;
     for row in entries {
         upsert.execute(params![
@@ -276,6 +288,9 @@ pub(super) fn project(transaction: &Transaction<'_>, entries: &[EntryRow]) -> Re
             row.copies,
             row.state,
             row.open,
+            row.mx,
+            row.address,
+            row.port,
         ])?;
     }
     Ok(())
@@ -302,7 +317,9 @@ pub(super) fn keep_positions(
     Ok(())
 }
 
-fn verify(connection: &mut Connection) -> Result<Verification, Fault> {
+pub(super) fn verify(connection: &Connection) -> Result<Verification, Fault> {
+    // One view of all of it, also while another process writes.
+    let connection = connection.unchecked_transaction()?;
     let mut found = Verification::default();
     let (count, last): (i64, i64) = connection.query_row(
         "SELECT count(*), coalesce(max(seq), 0) FROM ledger_events",
@@ -316,7 +333,7 @@ fn verify(connection: &mut Connection) -> Result<Verification, Fault> {
         ));
     }
     let mut kept = connection.prepare("SELECT * FROM entries WHERE id = ?1")?;
-    each_entry(connection, "", |id, entry, events| {
+    each_entry(&connection, "", |id, entry, events| {
         found.events += events;
         found.entries += 1;
         let computed = EntryRow::of(entry_id(&id)?, &entry);
@@ -370,7 +387,7 @@ fn whole(count: i64) -> u64 {
     u64::try_from(count).unwrap_or(0)
 }
 
-fn read_fact(row: &Row<'_>) -> Result<(Timestamp, crate::ledger::fact::Fact), Fault> {
+pub(super) fn read_fact(row: &Row<'_>) -> Result<(Timestamp, crate::ledger::fact::Fact), Fault> {
     let (at_us, kind, body): (i64, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
     Ok((moment(at_us)?, decode(&kind, &body)?))
 }

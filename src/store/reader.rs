@@ -1,4 +1,4 @@
-//! Looking into a store that another process may be writing: for `show`.
+//! Looking into a store that another process may be writing: for `show`, `ledger`, `trace`.
 
 use std::path::{Path, PathBuf};
 
@@ -6,6 +6,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::database::{BUSY_TIMEOUT, FILE_NAME};
 use super::error::{Fault, StoreError};
+use super::ledger::{self, Verification};
 use super::runs::{self, RunSearch};
 use super::schema;
 use crate::result::RunHead;
@@ -40,19 +41,28 @@ impl Reader {
         Ok(Some(Self { connection, path }))
     }
 
-    pub(super) fn read<T>(
-        &self,
-        job: impl FnOnce(&Connection) -> Result<T, Fault>,
-    ) -> Result<T, StoreError> {
-        job(&self.connection).map_err(|fault| fault.at_work(&self.path))
-    }
-
     /// Finds a run by its id or any beginning of it; capital and small letters are the same.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub fn run_by_prefix(&self, prefix: &str) -> Result<RunSearch, StoreError> {
         self.read(|connection| runs::search(connection, prefix))
+    }
+
+    /// Folds every event again and compares the result with what is kept beside the events.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or holds an event that no version of this program writes.
+    pub fn verify(&self) -> Result<Verification, StoreError> {
+        self.read(ledger::verify)
+    }
+
+    /// Reads something.
+    pub(super) fn read<T>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        job(&self.connection).map_err(|fault| fault.at_work(&self.path))
     }
 
     /// The newest run.

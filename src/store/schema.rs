@@ -5,7 +5,10 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::error::Fault;
 
 /// Each brings the schema from the version before to its own; never changed once released.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002.sql"),
+];
 
 /// `Post` in ASCII: marks the file as ours (SQLite's `application_id`).
 const APPLICATION_ID: i64 = 0x506f_7374;

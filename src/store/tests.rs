@@ -1,3 +1,4 @@
+mod older;
 mod page;
 mod runs;
 
@@ -6,13 +7,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use postrider_probes::post::EntryState;
+use postrider_wire::message::bounce::Action;
 use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
 
 use super::*;
 use crate::ledger::Ledger;
 use crate::ledger::fact::Fact;
-use crate::ledger::sample::{accepted, at, copy, id, lost, planned, sighted, story, uncertain};
+use crate::ledger::sample::{
+    accepted, at, bounced, copy, deferred, id, lost, planned, retried, sighted, story, uncertain,
+};
 
 fn directory() -> TempDir {
     tempfile::tempdir().expect("a temporary directory")
@@ -45,6 +49,10 @@ fn every_fact() -> Vec<Noted> {
         sighted(copy("INBOX", 7)),
         sighted(copy("Junk", 8)),
         Fact::Removed(copy("INBOX", 7)),
+        retried(2, None),
+        retried(2, Some(deferred())),
+        bounced(3, Action::Delayed, false),
+        bounced(4, Action::Failed, false),
     ])
 }
 
@@ -202,13 +210,16 @@ async fn newer_schema_is_refused() {
     let directory = directory();
     open(directory.path()).await.close().await;
     let connection = second_connection(directory.path());
+    let known: i64 = connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .expect("it is set");
     connection
         .pragma_update(None, "user_version", 99)
         .expect("it is set");
     drop(connection);
     let error = refusal(directory.path()).await;
     let expected = format!(
-        "the store {} has schema 99, this version knows no later one than 1; use the newer version again, or another --storage.path",
+        "the store {} has schema 99, this version knows no later one than {known}; use the newer version again, or another --storage.path",
         directory.path().join("postrider.db").display()
     );
     assert_eq!(error.to_string(), expected);

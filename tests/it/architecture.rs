@@ -128,6 +128,8 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
         &[
             "src/result.rs",
             "src/report/json.rs",
+            "src/report/mails.rs",
+            "src/report/trace.rs",
             "src/config/render/",
             "src/store/",
             "src/web/document.rs",

@@ -65,6 +65,7 @@ impl Bench {
             }),
             username: platform.username().to_owned(),
             password: Some(SecretSource::File(file("password", platform.password()))),
+            takes_bounces: false,
         };
         let (told, news) = mpsc::channel(64);
         let interest = watch::Sender::new(Interest::default());
@@ -157,6 +158,9 @@ fn draft(number: u64) -> Draft {
         recipient: "alice@example.test".to_owned(),
         message_id: format!("{id}@outside.test"),
         route: String::new(),
+        mx: None,
+        address: None,
+        bounces_to: None,
         mailbox: Some("alice".to_owned()),
         folder: "INBOX".to_owned(),
         within: PATIENCE,

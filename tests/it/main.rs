@@ -5,6 +5,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod aftermath;
 mod architecture;
 mod bad_servers;
 mod bad_store;

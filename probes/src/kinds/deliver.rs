@@ -2,11 +2,12 @@
 
 mod arrival;
 mod check;
-mod duration;
 mod judge;
+mod limits;
 mod prepare;
 mod preview;
 mod reply_pattern;
+mod retry;
 mod route;
 mod settings;
 mod transaction;
@@ -17,18 +18,20 @@ use postrider_wire::text::visible;
 pub use reply_pattern::ReplyPattern;
 pub use settings::{
     Accepted, Approach, Arrives, AuthenticationResults, Body, Certificate, Deliver, Expect, Family,
-    MatchName, MessageDefaults, Route, StopAfter, Timeouts, TlsPolicy, TrustSettings,
+    MatchName, MessageDefaults, Retry, Route, StopAfter, Timeouts, TlsPolicy, TrustSettings,
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use self::prepare::Prepared;
+use self::retry::{Attempts, Schedule};
 use self::transaction::{End, Transaction};
 use crate::context::Context;
 use crate::kind::{Kind, Names, Preview};
-use crate::outcome::{Failure, Finding};
+use crate::outcome::{Failure, Finding, Mark};
 use crate::post::Attempt;
 use crate::reason::Reason;
 use crate::setting::{Place, Problem};
+use crate::span::duration;
 use crate::target::Target;
 
 impl Kind for Deliver {
@@ -39,11 +42,11 @@ impl Kind for Deliver {
     }
 
     fn longest(&self, message: &MessageDefaults) -> Duration {
-        duration::longest(self, message)
+        limits::longest(self, message)
     }
 
-    fn patience(&self, _: &MessageDefaults) -> Duration {
-        duration::patience(self)
+    fn patience(&self, message: &MessageDefaults) -> Duration {
+        limits::patience(self, message)
     }
 
     fn watches(&self, message: &MessageDefaults) -> Option<(String, String)> {
@@ -59,6 +62,12 @@ impl Kind for Deliver {
         self.expected_arrival().is_some()
     }
 
+    fn sender(&self, message: &MessageDefaults) -> Option<String> {
+        let from = self.from.as_ref().or(message.from.as_ref());
+        from.filter(|_| self.stop_after.is_none())
+            .map(|from| from.value.clone())
+    }
+
     fn preview(&self, message: &MessageDefaults, target: Option<&Target>) -> Preview {
         preview::preview(self, message, target)
     }
@@ -71,6 +80,7 @@ impl Kind for Deliver {
         let nothing_sent = |_: &Failure| self.note_not_sent(cx);
         let mut prepared = Prepared::new(self, cx).inspect_err(nothing_sent)?;
         let hosts = route::hosts(self, cx).await.inspect_err(nothing_sent)?;
+        prepared.aim(&hosts);
         if self.approach == Some(Approach::PrimaryFirst) {
             route::greet_primary(cx, &prepared).await;
         }
@@ -81,45 +91,74 @@ impl Kind for Deliver {
         };
         // The intent is durable before anybody may have seen the tag.
         prepared.plan(cx).await.inspect_err(nothing_sent)?;
-        let mut transaction = None;
-        for host in &hosts {
-            let slot = match slot.take() {
-                Some(slot) => Some(slot),
-                None => host.slot(cx).await,
+        let schedule = Schedule::new(self, cx.message);
+        let mut attempts = Attempts::begin();
+        let (mut transaction, replied, recorded) = loop {
+            // `hosts` is never empty: an empty route is a failure of its own.
+            let Some(mut transaction) = attempt(cx, &prepared, &hosts, slot.take()).await else {
+                return Ok(());
             };
-            let mut tried = Transaction::hold(cx, &prepared, host, slot).await;
-            let settled = tried.end.is_settled();
-            if !settled {
-                tried.leave().await;
-            }
-            transaction = Some(tried);
-            // A sender goes on to the next address as long as nobody has taken or refused the mail for good.
-            if settled {
-                break;
-            }
-        }
-        // `hosts` is never empty: an empty route is a failure of its own.
-        let Some(mut transaction) = transaction else {
-            return Ok(());
-        };
-        let replied = transaction.ended;
-        let recorded = match &prepared.draft {
-            Some(draft) => {
-                let attempt = transaction.end.attempt();
-                cx.around.post.record(draft.id, attempt, replied).await
-            }
-            None => Ok(()),
+            let replied = transaction.ended;
+            let Some(draft) = &prepared.draft else {
+                break (transaction, replied, Ok(()));
+            };
+            let post = cx.around.post;
+            let recorded = post
+                .record(draft.id, transaction.end.attempt(), replied)
+                .await;
+            let wait = attempts.next(self, &schedule, &transaction.end, replied);
+            let Some(wait) = wait.filter(|_| recorded.is_ok()) else {
+                break (transaction, replied, recorded);
+            };
+            transaction.leave().await;
+            drop(transaction);
+            let wait_in_words = duration(wait);
+            cx.say(
+                Mark::Info,
+                &format!("refused for now; the next attempt follows in {wait_in_words}"),
+            );
+            sleep(wait).await;
+            // As durable as the plan, and for the same reason: from now on somebody may have the mail.
+            post.retry(draft.id).await?;
         };
         // Our own trouble is no reason to leave without a word, nor to keep to ourselves what the server did.
         transaction.leave().await;
         let facts = judge::Facts::new(cx, &transaction);
         judge::transaction(self, cx, &facts);
+        attempts.tell(cx, &transaction.end);
         match recorded {
             Ok(()) => self.follow(cx, &prepared, &transaction.end, replied).await,
             Err(failure) => cx.find(not_booked(failure, &transaction.end)),
         }
         Ok(())
     }
+}
+
+/// One attempt, at one address after the other, as long as nobody has taken or refused the mail for good.
+/// `slot`: the right to a connection to the first of them, if it was waited for already.
+async fn attempt<'c, 'a>(
+    cx: &'c Context<'a>,
+    prepared: &Prepared<'_>,
+    hosts: &[route::Host],
+    mut slot: route::Slot,
+) -> Option<Transaction<'c, 'a>> {
+    let mut transaction = None;
+    for host in hosts {
+        let slot = match slot.take() {
+            Some(slot) => Some(slot),
+            None => host.slot(cx).await,
+        };
+        let mut tried = Transaction::hold(cx, prepared, host, slot).await;
+        let settled = tried.end.is_settled();
+        if !settled {
+            tried.leave().await;
+        }
+        transaction = Some(tried);
+        if settled {
+            break;
+        }
+    }
+    transaction
 }
 
 /// The outcome is not in the ledger; what it was is told all the same.

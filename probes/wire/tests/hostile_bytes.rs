@@ -6,6 +6,7 @@ use postrider_wire::bounded::{Limits, Line, LineReader, LiteralGuard, Overrun};
 use postrider_wire::message::authentication_results::{
     AuthenticationResults, MAX_PROPERTIES, MAX_RESULTS,
 };
+use postrider_wire::message::bounce::{Bounce, MAX_RECIPIENTS, is_likely};
 use postrider_wire::message::header::{self, MAX_BODY, MAX_FIELDS};
 use postrider_wire::message::received::{self, MAX_HOPS, Received};
 use postrider_wire::message::tag::{self, EntryId, Tag, TagKey};
@@ -74,6 +75,21 @@ fn hostile_bytes() -> impl Strategy<Value = Vec<u8>> {
         b"; mac=",
         b"Authentication-Results: mx; ",
         b"spf=pass ",
+        b"Return-Path: <>\r\n",
+        b"From: MAILER-DAEMON\r\n",
+        b"Content-Type: multipart/report; report-type=delivery-status; boundary=B\r\n\r\n",
+        b"Content-Type: message/rfc822\r\n\r\n",
+        b"Content-Type: message/delivery-status\r\n\r\n",
+        b"Content-Transfer-Encoding: quoted-printable\r\n",
+        b"Content-Transfer-Encoding: base64\r\n",
+        b"--B\r\n",
+        b"--B--",
+        b"Action: failed\r\n",
+        b"Final-Recipient: rfc822; ",
+        b"Diagnostic-Code: smtp; ",
+        b"This is the mail system at host ",
+        b"<bob@example.test>:",
+        b"> ",
         b"[",
         b"]",
         b"IPv6:",
@@ -250,6 +266,26 @@ proptest! {
         }
         let _ = tag::find_in_headers(&bytes);
         AuthenticationResults::from_headers(&bytes);
+    }
+
+    #[test]
+    fn bounces_are_read_within_bounds(bytes in hostile_bytes(), is_bounce: bool) {
+        let start: &[u8] = if is_bounce {
+            b"From: MAILER-DAEMON\r\nContent-Type: multipart/report; boundary=B\r\n\r\n--B\r\n"
+        } else {
+            b""
+        };
+        let bytes = [start, &bytes].concat();
+        let Some(bounce) = Bounce::parse(&bytes) else { return Ok(()) };
+        prop_assert!(is_likely(&bytes));
+        prop_assert!((1..=MAX_RECIPIENTS).contains(&bounce.recipients.len()));
+        prop_assert!(bounce.reporting_mta.is_none_or(|host| is_safe(&host)));
+        for report in bounce.recipients {
+            let said = [report.recipient, report.original_recipient, report.diagnostic, report.remote_mta, report.status];
+            for text in said.into_iter().flatten() {
+                prop_assert!(is_safe(&text) && text.chars().count() <= RemoteText::LINE + 11);
+            }
+        }
     }
 
     #[test]

@@ -205,6 +205,10 @@ pub(crate) struct RawSender {
     /// Signs the mail (RFC 6376).
     #[schemars(example = example("{selector: probe1, key_file: /run/secrets/dkim_outside}"))]
     pub(crate) dkim: Option<RawDkim>,
+    /// The mailbox that bounces to its address come to, by its name: they are matched with the mails that they tell of,
+    /// and removed. Nobody reads them by default.
+    #[schemars(example = &"returns")]
+    pub(crate) bounces_to: Option<Spanned<String>>,
 }
 
 /// A DKIM key.

@@ -255,6 +255,7 @@ impl Scope<'_> {
             helo: helo?,
             contact: raw.contact.as_ref().unwrap_or(&raw.address).value.clone(),
             dkim,
+            bounces_to: raw.bounces_to.as_ref().map(|name| name.value.clone()),
         })
     }
 
@@ -336,6 +337,7 @@ impl Scope<'_> {
             imap,
             username: raw.username.as_ref().unwrap_or(&raw.address).value.clone(),
             password,
+            takes_bounces: false,
         })
     }
 

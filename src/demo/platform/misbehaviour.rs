@@ -68,6 +68,8 @@ pub struct Misbehaviour {
     pub deliver_unacknowledged: bool,
     /// A pause before each single byte of every reply.
     pub trickle: Option<Duration>,
+    /// Greylisting (RFC 6647): each pair of sender and recipient is refused for now until so long after it was seen first.
+    pub greylist: Option<Duration>,
 }
 
 impl Misbehaviour {
@@ -112,6 +114,14 @@ impl Misbehaviour {
     pub fn delivery(delivery: Delivery) -> Self {
         Self {
             delivery,
+            ..Self::default()
+        }
+    }
+
+    /// Greylisting for this long, otherwise in order.
+    pub fn greylist(delay: Duration) -> Self {
+        Self {
+            greylist: Some(delay),
             ..Self::default()
         }
     }
@@ -242,6 +252,8 @@ pub enum Delivery {
     Junk,
     /// Into the INBOX, with a line added to the body.
     Altered,
+    /// Nowhere, and a report of it (RFC 3464) into the INBOX: the one mailbox there is stands for the sender's, too.
+    Bounced,
 }
 
 /// What the DNS server answers for a name instead of the zone's content, for every type.

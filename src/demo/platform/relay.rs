@@ -51,6 +51,8 @@ pub(super) struct Relay {
     authentication_results: Option<String>,
     room: AtomicUsize,
     queued: AtomicU64,
+    /// When each pair of sender and recipient was seen first.
+    grey: Mutex<BTreeMap<(String, String), Instant>>,
     queue: mpsc::Sender<Queued>,
 }
 
@@ -83,6 +85,7 @@ impl Relay {
             authentication_results: setup.authentication_results.clone(),
             room: AtomicUsize::new(setup.storage_limit),
             queued: AtomicU64::new(0),
+            grey: Mutex::default(),
             queue,
         }
     }
@@ -91,6 +94,20 @@ impl Relay {
     pub(super) fn set_hold(&self, node: &str, hold: Duration) {
         let mut held = self.hold.lock().unwrap_or_else(PoisonError::into_inner);
         held.insert(node.into(), hold);
+    }
+
+    /// Whether this pair of sender and recipient is to come again later. Whoever makes up pairs finds an end, too.
+    pub(super) fn is_grey(&self, sender: &str, recipient: &str, delay: Duration) -> bool {
+        let mut grey = self.grey.lock().unwrap_or_else(PoisonError::into_inner);
+        let pair = (sender.to_owned(), recipient.to_ascii_lowercase());
+        let now = Instant::now();
+        let is_full = grey.len() >= QUEUED;
+        let first = match grey.get(&pair) {
+            Some(first) => *first,
+            None if is_full => return false,
+            None => *grey.entry(pair).or_insert(now),
+        };
+        now.saturating_duration_since(first) < delay
     }
 
     /// A new queue identifier of the node.
@@ -217,11 +234,39 @@ async fn work_off(
     }
 }
 
+/// A report that the mail could not be delivered (RFC 3464), with its header.
+fn report(mail: &Mail, clock: WallClock) -> Vec<u8> {
+    let node = mail.address.node_host();
+    let recipient = mail.rcpt_to.first().map_or("", String::as_str);
+    let raw = String::from_utf8_lossy(&mail.raw);
+    let header = raw
+        .split_once("\r\n\r\n")
+        .map_or(&*raw, |(header, _)| header);
+    format!(
+        "Return-Path: <>\r\nDate: {date}\r\nFrom: MAILER-DAEMON@{node} (Mail Delivery System)\r\n\
+         To: {sender}\r\nSubject: Undelivered Mail Returned to Sender\r\nMIME-Version: 1.0\r\n\
+         Content-Type: multipart/report; report-type=delivery-status; boundary=\"{id}\"\r\n\r\n\
+         --{id}\r\n\r\nThe mail could not be delivered.\r\n\
+         --{id}\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; {node}\r\n\r\n\
+         Final-Recipient: rfc822; {recipient}\r\nAction: failed\r\nStatus: 5.1.1\r\n\
+         Remote-MTA: dns; {STORE_HOST}\r\nDiagnostic-Code: smtp; 550 5.1.1 User unknown\r\n\
+         --{id}\r\nContent-Type: text/rfc822-headers\r\n\r\n{header}\r\n--{id}--\r\n",
+        date = mail_date(clock.now()),
+        sender = mail.mail_from,
+        id = mail.queue_id,
+    )
+    .into_bytes()
+}
+
 /// The final delivery, with the store's own trace fields.
 fn put(store: &Store, clock: WallClock, skew: SignedDuration, queued: &Queued) {
     let mail = &queued.mail;
     let (folder, copies) = match queued.delivery {
         Delivery::Lost => return,
+        Delivery::Bounced => {
+            store.put("INBOX", &mail.queue_id, report(mail, clock).into());
+            return;
+        }
         Delivery::Junk => ("Junk", 1),
         Delivery::Twice => ("INBOX", 2),
         Delivery::Normal | Delivery::Altered => ("INBOX", 1),

@@ -319,6 +319,15 @@ impl Session {
         } else {
             format!("550 5.7.1 <{address}>: Relay access denied")
         };
+        let greylist = self.context.conduct.misbehaviour.greylist;
+        if let (true, Some(delay), Some(sender)) = (known, greylist, &self.mail_from)
+            && self.context.relay.is_grey(sender, &address, delay)
+        {
+            wire.reply(&format!(
+                "451 4.7.1 <{address}>: Recipient address rejected: Greylisted, try again later"
+            ));
+            return Ok(());
+        }
         let said = self.say(wire, Point::Rcpt, &ordinary).await?;
         if known && said == Said::AsUsual {
             self.rcpt_to.push(address);

@@ -49,6 +49,7 @@ impl Bench {
             }),
             username: "alice".to_owned(),
             password: Some(SecretSource::File(password.path().to_owned())),
+            takes_bounces: false,
         };
         let (told, news) = mpsc::channel(64);
         let interest = channel::Sender::new(Interest::default());
@@ -154,6 +155,9 @@ fn draft(number: u64) -> Draft {
         recipient: "alice@example.test".to_owned(),
         message_id: format!("{id}@example.test"),
         route: String::new(),
+        mx: None,
+        address: None,
+        bounces_to: None,
         mailbox: Some("alice".to_owned()),
         folder: "INBOX".to_owned(),
         within: Duration::from_secs(60),

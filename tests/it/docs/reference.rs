@@ -118,6 +118,14 @@ fn commands() -> String {
                 None => text.push_str(&option(arg)),
             }
         }
+        for below in command
+            .get_subcommands()
+            .filter(|below| below.get_name() != "help")
+        {
+            let about = below.get_about().map(ToString::to_string);
+            let name = below.get_name();
+            let _ = writeln!(text, "- `{name}`: {}", about.unwrap_or_default());
+        }
         if !as_run.is_empty() {
             let _ = writeln!(text, "- {}: as `postrider run`", as_run.join(", "));
         }

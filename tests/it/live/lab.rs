@@ -144,6 +144,24 @@ mailboxes:
         )
     }
 
+    /// From now on the sender's bounces are read.
+    pub(super) fn read_bounces(&self) -> io::Result<()> {
+        let platform = &self.platform;
+        let main = fs::read_to_string(self.file("postrider.yaml"))?;
+        let main = main.replace(
+            "    helo: probe.outside.test\n",
+            "    helo: probe.outside.test\n    bounces_to: returns\n",
+        );
+        let returns = format!(
+            "  returns:\n    address: {SENDER}\n    imap: {{ server: {IMAP_NAME}, port: {imaps}, tls: implicit, \
+             trust: {{ ca_file: {ca} }} }}\n    password_file: {password}\n",
+            imaps = platform.imaps().port(),
+            ca = platform.ca_file().display(),
+            password = platform.password_file().display(),
+        );
+        fs::write(self.file("postrider.yaml"), main + &returns)
+    }
+
     /// A file beside the main file.
     pub(super) fn file(&self, name: &str) -> PathBuf {
         self.platform.directory().join("probe").join(name)

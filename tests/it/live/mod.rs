@@ -1,5 +1,6 @@
 //! The program itself, as it is built, against the platform of real servers. See `tests/live/README.md`.
 
+mod aftermath;
 mod delivery;
 mod faults;
 mod lab;

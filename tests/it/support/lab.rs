@@ -56,6 +56,8 @@ pub(crate) struct Lab {
     pub(crate) resolver: Option<SocketAddr>,
     /// Instead of the platform's nodes, below `nodes:`.
     pub(crate) nodes: Option<String>,
+    /// The sender's bounces come to alice's mailbox, the only one there is.
+    pub(crate) bounces_are_read: bool,
     /// Keys at the end of the main file.
     pub(crate) more: String,
     files: TempDir,
@@ -111,6 +113,7 @@ impl Lab {
             mailbox: Mailbox::default(),
             resolver: None,
             nodes: None,
+            bounces_are_read: false,
             more: String::new(),
             files: TempDir::new().unwrap(),
         }
@@ -237,7 +240,7 @@ platform:
   trust: {{ ca_file: ca.pem }}
   nodes:
 {nodes}senders:
-  outside: {{ address: probe@outside.test, helo: probe.outside.test }}
+  outside: {{ address: probe@outside.test, helo: probe.outside.test{bounces} }}
 mailboxes:
   alice:
     address: {recipient}
@@ -246,6 +249,10 @@ mailboxes:
     password_file: alice_password
 {more}",
             more = self.more,
+            bounces = match self.bounces_are_read {
+                true => ", bounces_to: alice",
+                false => "",
+            },
             dns = self.resolver.unwrap_or(platform.dns_addr()),
             smtp = platform.smtp_port(),
             recipient = platform.recipient(),

@@ -100,6 +100,7 @@ pub(crate) fn account(server: &str, security: Security) -> (MailboxAccount, Name
         }),
         username: "alice".to_owned(),
         password: Some(SecretSource::File(password.path().to_owned())),
+        takes_bounces: false,
     };
     (account, password)
 }

@@ -12,7 +12,7 @@ use super::transaction::End;
 use crate::context::Context;
 use crate::outcome::{ArrivalFacts, Finding};
 use crate::phase::Phase;
-use crate::post::{Account, Attempt, Draft};
+use crate::post::{Account, Attempt, Bounce, Draft, EntryState};
 use crate::reason::Reason;
 use crate::span::{duration, share};
 
@@ -110,10 +110,11 @@ async fn wait(
                     .iter()
                     .filter(|arrival| arrival.folder == draft.folder)
                     .count();
-                here >= copies || (here == 0 && !account.arrivals.is_empty())
+                let is_over = account.state == EntryState::Bounced;
+                is_over || here >= copies || (here == 0 && !account.arrivals.is_empty())
             })
             .await
-            .is_ok()
+            .is_ok_and(|account| account.state != EntryState::Bounced)
     };
     if timeout_at(grace, found).await == Ok(true) {
         let more = arrives.watch_copies_for.map_or(COPIES, |more| more.0);
@@ -218,6 +219,10 @@ fn unobserved(account: &Account) -> Option<Finding> {
 
 /// Nothing was seen: lost for the platform's fault, or we could not look.
 fn absent(draft: &Draft, end: &End, account: &Account, limit: Duration) -> Finding {
+    // Its own words are proof enough, whether the mailbox could be read or not.
+    if let Some(Bounce::Failed(words)) = &account.bounce {
+        return Finding::new(Reason::NotDelivered, format!("bounced by {words}"));
+    }
     if let Some(unknown) = unobserved(account) {
         return unknown;
     }
@@ -233,9 +238,13 @@ fn absent(draft: &Draft, end: &End, account: &Account, limit: Duration) -> Findi
     } else {
         format!("{} or the junk folder", draft.folder)
     };
+    let late = match &account.bounce {
+        Some(Bounce::Delayed(words)) => format!("; delayed by {words}"),
+        _ => String::new(),
+    };
     Finding::new(
         Reason::NotDelivered,
-        format!("{how}, not in {folders} after {}", duration(limit)),
+        format!("{how}, not in {folders} after {}{late}", duration(limit)),
     )
 }
 
@@ -339,6 +348,7 @@ mod tests {
         Account {
             state: EntryState::Accepted,
             arrivals: folders.iter().map(copy).collect(),
+            bounce: None,
             blind: None,
             looked: true,
             blind_junk: None,

@@ -4,8 +4,9 @@ use std::net::IpAddr;
 
 use postrider_wire::address::{HostName, Mailbox};
 
+use super::retry::MOST_RETRIES;
 use super::settings::{
-    Approach, AuthenticationResults, Deliver, Expect, MessageDefaults, Route, TlsPolicy,
+    Approach, AuthenticationResults, Deliver, Expect, MessageDefaults, Retry, Route, TlsPolicy,
     TrustSettings,
 };
 use crate::account::parse_pin;
@@ -29,6 +30,19 @@ pub(super) fn check(deliver: &Deliver, names: &Names<'_>, at: Place, problems: &
         parse::<HostName>("bad-host", "a host name", server_name, problems);
     }
     subject(deliver.subject.as_ref(), problems);
+    let retry = deliver.retry.or(names.message.retry);
+    retry_after(retry, deliver.retry_after.as_deref(), problems);
+    if let (Some(stop), Some(Retry::AsMta)) = (deliver.stop_after, deliver.retry) {
+        let stop = format!("{stop:?}").to_lowercase();
+        problems.push(
+            Problem::error(
+                "conflicting-keys",
+                names.place("retry", at),
+                format!("with `stop_after: {stop}` nothing is sent, so nothing is sent again"),
+            )
+            .help("remove `stop_after` or `retry`"),
+        );
+    }
     if let Some(trust) = &deliver.trust {
         trust.check(problems);
     }
@@ -58,6 +72,7 @@ impl MessageDefaults {
             names.mailbox(to, problems);
         }
         subject(self.subject.as_ref(), problems);
+        retry_after(self.retry, self.retry_after.as_deref(), problems);
         if let Some(route) = &self.route {
             check_route(route, problems);
         }
@@ -170,6 +185,45 @@ fn check_route(route: &Route, problems: &mut Vec<Problem>) {
         if !is_address {
             parse::<HostName>("bad-host", "a host name or an address", dead, problems);
         }
+    }
+}
+
+fn retry_after(
+    retry: Option<Retry>,
+    after: Option<&[Spanned<Period>]>,
+    problems: &mut Vec<Problem>,
+) {
+    let Some(after) = after else { return };
+    let Some(first) = after.first() else {
+        // An empty list is no attempt at all: the same as `none`, and nothing to point at.
+        return;
+    };
+    if retry != Some(Retry::AsMta) {
+        problems.push(
+            Problem::error(
+                "conflicting-keys",
+                first.at,
+                "`retry_after` means nothing without `retry: as-mta`",
+            )
+            .help("add `retry: as-mta`, or remove `retry_after`"),
+        );
+    }
+    if let Some(over) = after.get(MOST_RETRIES) {
+        problems.push(Problem::error(
+            "bad-value",
+            over.at,
+            format!("no mail is sent more than {MOST_RETRIES} times again"),
+        ));
+    }
+    for wait in after.iter().filter(|wait| wait.0.is_zero()) {
+        problems.push(
+            Problem::error(
+                "bad-value",
+                wait.at,
+                "a mail server waits before it tries again",
+            )
+            .help("write a time such as `5m`"),
+        );
     }
 }
 

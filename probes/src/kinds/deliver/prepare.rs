@@ -1,11 +1,12 @@
 //! Everything about a delivery that is known before anything is contacted.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use postrider_wire::address::{EhloName, HeaderText, Mailbox};
 use postrider_wire::message::tag::EntryId;
 
+use super::route::Host;
 use super::settings::{Deliver, StopAfter, TlsPolicy};
 use crate::account::{MailboxAccount, Sender, Trust};
 use crate::context::Context;
@@ -15,6 +16,8 @@ use crate::post::Draft;
 use crate::reason::Reason;
 
 const SMTP_PORT: u16 = 25;
+/// The route of a mail that several hosts may take.
+const BY_MX_RECORDS: &str = "by MX records";
 const DEFAULT_SUBJECT: &str = "Delivery check";
 
 /// Time limits with their defaults applied.
@@ -141,16 +144,16 @@ impl<'a> Prepared<'a> {
             recipient: self.envelope_to.to_string(),
             // Named after the sender's domain; a new one for each mail, so that no store drops it as a duplicate.
             message_id: format!("{id}@{}", self.sender.address.domain()).to_ascii_lowercase(),
-            route: cx.target.map_or_else(
-                || "by MX records".to_owned(),
-                |target| format!("{} [{}]:{}", target.mx, target.address, self.port),
-            ),
+            route: BY_MX_RECORDS.to_owned(),
+            mx: None,
+            address: None,
             mailbox: self
                 .account
                 .imap
                 .is_some()
                 .then(|| self.account.name.clone()),
             folder: settings.folder().into(),
+            bounces_to: self.sender.bounces_to.clone(),
             within: arrives.map_or(Duration::MAX, |arrives| arrives.within.0),
         };
         self.message = Letter {
@@ -168,6 +171,16 @@ impl<'a> Prepared<'a> {
         .compose()?;
         self.draft = Some(draft);
         Ok(())
+    }
+
+    /// Says in the intent where the mail goes, when only one host may take it.
+    pub(super) fn aim(&mut self, hosts: &[Host]) {
+        let (Some(draft), [host]) = (&mut self.draft, hosts) else {
+            return;
+        };
+        draft.route = format!("{}:{}", host.label(), self.port);
+        draft.mx = host.name.as_deref().map(str::to_ascii_lowercase);
+        draft.address = Some(SocketAddr::new(host.address, self.port));
     }
 
     /// Commits the intent.

@@ -1,5 +1,6 @@
 //! What a delivery would do, for `--dry-run`.
 
+use super::retry::Schedule;
 use super::settings::{Approach, Deliver, MessageDefaults, StopAfter, TlsPolicy};
 use crate::kind::Preview;
 use crate::setting::Spanned;
@@ -46,6 +47,10 @@ pub(super) fn preview(
                 .unwrap_or_default();
             parts.push(format!("one message{size}"));
         }
+    }
+    let retries = Schedule::new(settings, message).attempts();
+    if sends && retries > 0 {
+        parts.push(format!("up to {retries} more attempts after 4yz"));
     }
     if let Some(arrives) = settings.expected_arrival().filter(|_| sends) {
         let folder = arrives.folder();

@@ -55,6 +55,11 @@ pub struct Deliver {
     /// Local address to connect from.
     #[schemars(example = &"192.0.2.200")]
     pub source_address: Option<Parsed<std::net::IpAddr>>,
+    /// Whether a mail that is refused with 4yz is sent again; the scenario's `message.retry` by default.
+    pub retry: Option<Retry>,
+    /// How long to wait before each further attempt: as many attempts follow as there are times. 1m, 5m, 10m by default.
+    #[schemars(example = ["1m", "5m", "10m"])]
+    pub retry_after: Option<Vec<Spanned<Period>>>,
     /// Time limits of the dialogue's parts.
     pub timeouts: Option<Timeouts>,
     /// What must hold.
@@ -80,6 +85,23 @@ pub struct MessageDefaults {
     pub size: Option<Size>,
     /// The route of steps that name neither an address nor a route.
     pub route: Option<Spanned<Route>>,
+    /// Whether a mail that is refused with 4yz is sent again.
+    pub retry: Option<Retry>,
+    /// How long to wait before each further attempt: as many attempts follow as there are times. 1m, 5m, 10m by default.
+    #[schemars(example = ["1m", "5m", "10m"])]
+    pub retry_after: Option<Vec<Spanned<Period>>>,
+}
+
+/// Whether a mail that is refused with 4yz is sent again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Retry {
+    /// No: one attempt is one result.
+    #[default]
+    None,
+    /// Yes, as a mail server does (RFC 5321 §4.5.4.1): the same envelope, the same message, after a while. Only after a reply
+    /// of 4yz, and no later than `expect.accepted.within` after the first attempt. What is greylisted gets through.
+    AsMta,
 }
 
 /// A route by MX records.
@@ -221,7 +243,7 @@ pub struct Expect {
     /// The enhanced status code of that reply (RFC 3463).
     #[schemars(example = &"5.1.1")]
     pub enhanced_status: Option<Spanned<String>>,
-    /// Time until the message is accepted, from the connection on.
+    /// Time until the message is accepted, from the connection on. Waiting for a further attempt does not count.
     pub accepted: Option<Accepted>,
     /// That and where the message becomes visible.
     pub arrives: Option<Arrives>,

@@ -34,6 +34,9 @@ impl Post for NoPost {
     fn completing(&self, _: EntryId) {
         unreachable!()
     }
+    fn retry(&self, _: EntryId) -> BoxFuture<'_, Result<(), Failure>> {
+        unreachable!()
+    }
     fn refused(&self, _: EntryId) {
         unreachable!()
     }

@@ -17,6 +17,7 @@ mod dovecot;
 mod mailbox;
 mod node;
 mod postfix;
+mod postgrey;
 mod process;
 mod smtp;
 #[cfg(test)]
@@ -89,6 +90,7 @@ pub struct Platform {
     nodes: [Postfix; 3],
     dovecot: Option<Daemon>,
     bind: Option<Daemon>,
+    postgrey: Option<Daemon>,
     guard: Guard,
     // Last: the directory goes after the processes.
     directory: TempDir,
@@ -145,6 +147,7 @@ impl Platform {
             dkim_key: dkim.private,
             dovecot: None,
             bind: None,
+            postgrey: None,
             guard,
             directory,
         };
@@ -300,7 +303,7 @@ impl Drop for Platform {
         for node in &mut self.nodes {
             node.kill(&self.guard);
         }
-        for daemon in [self.bind.take(), self.dovecot.take()]
+        for daemon in [self.bind.take(), self.dovecot.take(), self.postgrey.take()]
             .into_iter()
             .flatten()
         {

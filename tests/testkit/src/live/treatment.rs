@@ -6,7 +6,8 @@ use std::io;
 
 use super::ca::Certificate;
 use super::node::settings;
-use super::{Node, Platform};
+use super::process::free_port;
+use super::{Node, Platform, RESOLVER, postgrey};
 
 /// Where in the SMTP dialogue a node refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +91,30 @@ impl Platform {
                 ("smtpd_delay_reject", "no".to_owned()),
             ],
         )
+    }
+
+    /// Lets the node refuse mail for one address only; what it refuses of another node's comes back as a bounce.
+    ///
+    /// # Errors
+    /// The node does not start again.
+    pub fn refuse_recipient(&mut self, node: Node, address: &str, reply: &str) -> io::Result<()> {
+        let check = format!("check_recipient_access inline:{{ {{ {address} = {reply} }} }}");
+        self.treat(node, [("smtpd_recipient_restrictions", check)])
+    }
+
+    /// Lets a filter ask postgrey, which lets through who comes again after so many seconds.
+    ///
+    /// # Errors
+    /// postgrey is not installed or does not start, or the node does not start again.
+    pub fn greylist(&mut self, node: Node, seconds: u32) -> io::Result<()> {
+        if let Some(daemon) = self.postgrey.take() {
+            daemon.stop(&self.guard);
+        }
+        let address = (RESOLVER, free_port(&[RESOLVER.into()], &[])?).into();
+        let directory = self.directory.path().join("postgrey");
+        self.postgrey = Some(postgrey::start(&directory, address, seconds, &self.guard)?);
+        let check = format!("check_policy_service inet:{address}");
+        self.treat(node, [("smtpd_recipient_restrictions", check)])
     }
 
     /// Lets the node wait so many seconds before each reply of `stage`, and then go on as usual.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::prepare::Limits;
+use super::retry::Schedule;
 use super::settings::{Approach, Deliver, MessageDefaults};
 
 /// A dialogue without a limit of its own counts for so long. Its time-outs add up to far more, but only a server that is
@@ -16,13 +17,19 @@ const AROUND: Duration = Duration::from_secs(30);
 const HOSTS: u32 = 8;
 
 /// How long a check takes that still meets its limits: what `validate` adds up.
-pub(super) fn patience(deliver: &Deliver) -> Duration {
+pub(super) fn patience(deliver: &Deliver, message: &MessageDefaults) -> Duration {
     let accepted = deliver
         .expect
         .as_ref()
         .and_then(|expect| expect.accepted)
         .and_then(|accepted| accepted.within);
-    accepted.map_or(DIALOGUE, |period| period.0) + arrival(deliver)
+    let again = Schedule::new(deliver, message);
+    // What `accepted.within` says is the limit of all attempts together.
+    let dialogues = accepted.map_or(
+        DIALOGUE * (1 + again.attempts()) + again.longest(),
+        |period| period.0,
+    );
+    dialogues + arrival(deliver)
 }
 
 /// How long a check may take by the time-outs of its dialogue and the wait for the arrival.
@@ -39,7 +46,8 @@ pub(super) fn longest(deliver: &Deliver, message: &MessageDefaults) -> Duration 
     } else {
         Duration::ZERO
     };
-    others + dialogue + arrival(deliver) + AROUND
+    let again = Schedule::new(deliver, message);
+    (others + dialogue) * (1 + again.attempts()) + again.longest() + arrival(deliver) + AROUND
 }
 
 fn arrival(deliver: &Deliver) -> Duration {
