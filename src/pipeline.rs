@@ -9,6 +9,7 @@ mod seen;
 mod task;
 #[cfg(test)]
 mod tests;
+mod witness;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,6 +29,7 @@ use crate::run::event::Event;
 use crate::store::{Store, StoreError};
 use post::{Request, RunPost};
 use task::Task;
+pub use witness::{LedgerChange, Situation, Witness};
 
 /// Inputs of each kind that may wait; whoever is faster waits in turn.
 const QUEUE: usize = 1024;
@@ -89,6 +91,18 @@ pub async fn start(
     store: Store,
     settings: Settings,
 ) -> Result<(PipelineHandle, JoinHandle<()>), StoreError> {
+    start_with(store, settings, Arc::new(())).await
+}
+
+/// As [`start`], with somebody who is told everything.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_with(
+    store: Store,
+    settings: Settings,
+    witness: Arc<dyn Witness>,
+) -> Result<(PipelineHandle, JoinHandle<()>), StoreError> {
     let (requests, requests_in) = mpsc::channel(QUEUE);
     let (news, news_in) = mpsc::channel(QUEUE);
     let (events, events_in) = mpsc::channel(QUEUE);
@@ -111,7 +125,7 @@ pub async fn start(
         news: news_in,
         events: events_in,
     };
-    let task = Task::open(store, settings, shared, inputs).await?;
+    let task = Task::open(store, settings, shared, witness, inputs).await?;
     Ok((handle, tokio::spawn(task.run())))
 }
 

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::bench::{Bench, key, patience};
 use crate::ledger::sample::{accepted, draft, id};
 
-fn break_store(bench: &Bench) {
+pub(super) fn break_store(bench: &Bench) {
     bench
         .database()
         .execute_batch(
@@ -18,7 +18,7 @@ fn break_store(bench: &Bench) {
         .expect("it is broken");
 }
 
-fn mend_store(bench: &Bench) {
+pub(super) fn mend_store(bench: &Bench) {
     let mended = bench.database().execute_batch("DROP TRIGGER broken");
     mended.expect("it is mended");
 }

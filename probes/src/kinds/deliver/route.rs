@@ -8,7 +8,7 @@ use super::settings::{Deliver, Family, Route};
 use crate::context::Context;
 use crate::dialogue::smtp;
 use crate::mx;
-use crate::outcome::{Failure, Mark, Status};
+use crate::outcome::{Failure, Mark, SmtpFacts, Status};
 use crate::phase::Phase;
 use crate::reason::Reason;
 
@@ -160,6 +160,13 @@ pub(super) async fn greet_primary(_: &Deliver, cx: &Context<'_>, prepared: &Prep
         Mark::Info,
         &format!("first the primary: {} [{address}]", host.name),
     );
+    cx.evidence(|evidence| {
+        evidence.smtp = Some(SmtpFacts {
+            host: Some(host.name.clone()),
+            address: Some(address),
+            ..SmtpFacts::default()
+        });
+    });
     let to = SocketAddr::new(address, prepared.port);
     let _slot = cx.around.slots.acquire(address).await;
     let limit = prepared.limits.connect + prepared.limits.banner + prepared.limits.command;
