@@ -7,6 +7,7 @@ pub mod demo;
 pub mod explain;
 pub mod ledger;
 pub mod mailbox;
+pub mod metrics;
 pub mod pipeline;
 pub mod report;
 pub mod result;

@@ -26,7 +26,7 @@ pub use error::StoreError;
 pub use identity::Identity;
 pub use ledger::{EntryRow, Verification};
 pub use reader::Reader;
-pub use runs::RunSearch;
+pub use runs::{LastCheck, RunSearch};
 
 use crate::ledger::fact::Noted;
 use crate::mailbox::news::Position;
@@ -125,6 +125,12 @@ impl Store {
             Ok(())
         })
         .await
+    }
+
+    /// The size of its files.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        database::size(&self.directory)
     }
 
     /// Closes it, for every clone: waits for the work in hand, brings the file up to date and lets go of the lock.
