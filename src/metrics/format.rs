@@ -80,7 +80,7 @@ fn thousandths(text: &str) -> Option<u32> {
     let weight: f32 = text.parse().ok()?;
     (0.0..=1.0)
         .contains(&weight)
-        .then(|| (weight * 1000.0) as u32)
+        .then_some((weight * 1000.0) as u32)
 }
 
 #[cfg(test)]

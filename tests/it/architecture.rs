@@ -20,6 +20,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("ledger", &["mailbox::news"]),
     ("mailbox", &[]),
     (
+        "metrics",
+        &["config::plan", "ledger", "pipeline", "run::event", "store"],
+    ),
+    (
         "pipeline",
         &[
             "clock",
@@ -89,6 +93,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
         &["probes/src/dialogue/imap/", "src/demo/platform/"],
         "use `dialogue::imap::Session`",
     ),
+    ("prost", &["src/metrics/"], "ask `Metrics`"),
     (
         "imap_codec",
         &["probes/src/dialogue/imap/", "src/demo/platform/"],

@@ -18,6 +18,7 @@ mod mailbox;
 mod node;
 mod postfix;
 mod process;
+mod prometheus;
 mod smtp;
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,7 @@ pub use dovecot::Delivery;
 pub use mailbox::StoredMail;
 pub use node::Node;
 pub use process::wait_until;
+pub use prometheus::{Prometheus, promtool_check_metrics};
 pub use smtp::send_plain;
 pub use treatment::Stage;
 
