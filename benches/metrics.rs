@@ -71,6 +71,7 @@ fn filled() -> anyhow::Result<Metrics> {
             step: step.id.clone(),
             kind: step.probe.name(),
             target: Some(Target {
+                domain: "example.net".to_owned(),
                 mx: format!("mx{}.example.net", number % 100),
                 preference: 10,
                 address: Ipv4Addr::from(0x7f00_0000 + number).into(),

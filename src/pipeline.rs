@@ -9,6 +9,7 @@ mod seen;
 mod task;
 #[cfg(test)]
 mod tests;
+mod unsaved;
 mod witness;
 
 use std::collections::{HashMap, HashSet};
@@ -25,8 +26,9 @@ use tokio::task::JoinHandle;
 use crate::clock::Clock;
 use crate::ledger::Balance;
 use crate::mailbox::news::{Interest, News, Position};
+use crate::result::RunResult;
 use crate::run::event::Event;
-use crate::store::{Store, StoreError};
+use crate::store::{RunSearch, Store, StoreError};
 use post::{Request, RunPost};
 use task::Task;
 pub use witness::{LedgerChange, Situation, Witness};
@@ -167,6 +169,17 @@ impl PipelineHandle {
         folder: &str,
     ) -> Result<Option<Position>, StoreError> {
         self.store.position(mailbox, folder).await
+    }
+
+    /// What the store holds of a run, by its whole id.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn run(&self, id: &str) -> Result<Option<RunResult>, StoreError> {
+        Ok(match self.store.run_by_prefix(id).await? {
+            RunSearch::One(result) => Some(*result),
+            RunSearch::None | RunSearch::Several(_) => None,
+        })
     }
 
     /// What happens from now on. A listener that falls far behind misses the oldest and is told how many.

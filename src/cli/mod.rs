@@ -2,6 +2,7 @@
 
 mod completions;
 mod demo;
+mod doctor;
 mod exit;
 mod explain;
 mod interrupt;
@@ -95,6 +96,8 @@ enum Command {
     List(list::Args),
     /// Show one stored run or check: waterfall, transcript, hops
     Show(show::Args),
+    /// Is this vantage point fit? Routes, DNS, PTR, port 25, clock, store
+    Doctor(doctor::Args),
     /// Explain a reason or diagnostic code
     Explain(explain::Args),
     /// Print a JSON Schema
@@ -120,6 +123,7 @@ pub fn main() -> ExitCode {
         Command::Validate(args) => validate::main(global, &args, &output),
         Command::List(args) => list::main(global, &args, &output),
         Command::Show(args) => show::main(global, &args, &output),
+        Command::Doctor(args) => doctor::main(global, &args, &output),
         Command::Explain(args) => explain::main(&args, &output),
         Command::Schema(args) => schema::main(&args, &output),
         Command::Completions(args) => completions::main(&args, &output),

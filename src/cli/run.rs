@@ -240,7 +240,7 @@ pub(super) async fn once(
     let progress = Progress::start(
         &session.engine.plan,
         &request.id,
-        session.pipeline.listen(),
+        &session.pipeline,
         how,
         output,
     )?;

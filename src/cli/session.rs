@@ -18,6 +18,7 @@ use crate::mailbox::{self, Watches};
 use crate::pipeline::{self, PipelineHandle, Settings};
 use crate::run::Engine;
 use crate::store::Store;
+use crate::vantage::Vantage;
 
 /// Everything that is open.
 pub(super) struct Session {
@@ -54,7 +55,9 @@ impl Session {
             now: clock::now,
             seed: rand::random(),
         });
+        let vantage = Vantage::new(plan.canaries.clone(), Arc::clone(&net), clock::now);
         let engine = Engine {
+            vantage,
             plan: Arc::new(plan),
             net,
             pipeline: pipeline.clone(),

@@ -360,6 +360,7 @@ impl Loader<'_> {
             senders: main.senders,
             mailboxes: main.mailboxes,
             lost_after: main.lost_after,
+            canaries: main.canaries,
             scenarios,
             environment,
         });

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use postrider_probes::Probe;
 use postrider_probes::account::{MailboxAccount, Sender};
+use postrider_probes::canary::Canary;
 use postrider_probes::context::PlatformDefaults;
 use postrider_probes::kinds::deliver::{Family, MessageDefaults};
 use postrider_probes::setting::{Spanned, Template, Variables};
@@ -31,6 +32,8 @@ pub struct Plan {
     pub senders: BTreeMap<String, Sender>,
     /// By name.
     pub mailboxes: BTreeMap<String, MailboxAccount>,
+    /// What tells a dead platform from a dead probe.
+    pub canaries: Vec<Canary>,
     /// After this time without a sighting, and a look that proves it, a mail is lost.
     pub lost_after: Duration,
     /// In the order of the files.

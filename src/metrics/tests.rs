@@ -89,6 +89,7 @@ fn lines(metrics: &Metrics, start: &str) -> Vec<String> {
 
 fn target(mx: &str, address: &str) -> Target {
     Target {
+        domain: "example.net".to_owned(),
         mx: mx.to_owned(),
         preference: 10,
         address: address.parse().expect("an address"),

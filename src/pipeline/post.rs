@@ -80,6 +80,10 @@ impl Post for RunPost {
         lock(&self.pipeline.shared.completing).insert(id);
     }
 
+    fn refused(&self, id: EntryId) {
+        lock(&self.pipeline.shared.completing).remove(&id);
+    }
+
     fn record(
         &self,
         id: EntryId,
@@ -110,5 +114,7 @@ pub(super) fn unknown() -> Account {
         arrivals: Vec::new(),
         blind: None,
         looked: false,
+        blind_junk: None,
+        unsaved: None,
     }
 }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use postrider_probes::limit::Limit;
 use postrider_probes::net::Net;
 use postrider_probes::outcome::Status;
 use postrider_probes::slots::Slots;
@@ -30,6 +31,7 @@ use self::steps::Planned;
 use crate::config::plan::{Plan, Scenario, StepsRun};
 use crate::mailbox::Watches;
 use crate::pipeline::PipelineHandle;
+use crate::vantage::Vantage;
 
 /// What runs need.
 #[derive(Debug)]
@@ -44,6 +46,8 @@ pub struct Engine {
     pub watches: Watches,
     /// Connections per address.
     pub slots: Slots,
+    /// Whether the vantage itself is all right.
+    pub vantage: Vantage,
     /// The wall clock.
     pub now: fn() -> Timestamp,
 }
@@ -112,7 +116,8 @@ impl Engine {
                 run: request.id.clone(),
                 jobs: Arc::clone(&jobs),
                 opening: Arc::clone(&opening),
-                deadline: started + request.timeout.unwrap_or(scenario.timeout),
+                started,
+                limit: limit(request, scenario),
                 cancel: cancel.clone(),
             };
             running.spawn(run.execute(checks));
@@ -140,6 +145,20 @@ impl Engine {
     }
 }
 
+/// The limit of a scenario's part of a run.
+fn limit(request: &Request, scenario: &Scenario) -> Limit {
+    match request.timeout {
+        Some(length) => Limit {
+            length,
+            whose: "the run's",
+        },
+        None => Limit {
+            length: scenario.timeout,
+            whose: "the scenario's",
+        },
+    }
+}
+
 /// One scenario's part of a run.
 struct ScenarioRun {
     engine: Arc<Engine>,
@@ -147,7 +166,8 @@ struct ScenarioRun {
     run: String,
     jobs: Arc<Semaphore>,
     opening: Arc<Opening>,
-    deadline: Instant,
+    started: Instant,
+    limit: Limit,
     cancel: Cancel,
 }
 
@@ -189,7 +209,8 @@ impl ScenarioRun {
                 scenario: Arc::clone(&self.scenario),
                 run: self.run.clone(),
                 planned,
-                deadline: self.deadline,
+                started: self.started,
+                limit: self.limit,
                 cancel: self.cancel.clone(),
                 needs: needs.map(str::to_owned),
             };

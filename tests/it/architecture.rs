@@ -16,9 +16,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("config", &[]),
     ("demo", &["result", "schema"]),
+    ("doctor", &["config::plan", "vantage"]),
     ("explain", &["config"]),
     ("ledger", &["mailbox::news"]),
-    ("mailbox", &[]),
+    ("mailbox", &["ledger::recognise"]),
     (
         "metrics",
         &["config::plan", "ledger", "pipeline", "run::event", "store"],
@@ -37,7 +38,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("report", &["result"]),
     ("result", &[]),
-    ("run", &["config::plan", "mailbox", "pipeline", "result"]),
+    (
+        "run",
+        &["config::plan", "mailbox", "pipeline", "result", "vantage"],
+    ),
     ("run::document", &["result", "run::event"]),
     ("run::event", &["config::plan"]),
     ("run::select", &["config::plan"]),
@@ -46,6 +50,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "store",
         &["ledger", "mailbox::news", "result", "run::document"],
     ),
+    ("vantage", &[]),
 ];
 
 /// Names that stand only in some places: what, where (paths begin so), and what to do instead. Tests are free.

@@ -7,6 +7,7 @@
 
 mod architecture;
 mod bad_servers;
+mod bad_store;
 mod cli;
 mod config_errors;
 mod config_plan;
@@ -19,3 +20,4 @@ mod program;
 mod schemas;
 mod support;
 mod validate;
+mod vantage;

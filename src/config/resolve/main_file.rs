@@ -7,6 +7,7 @@ use std::time::Duration;
 use postrider_probes::account::{
     DkimKey, ImapEndpoint, MailboxAccount, SecretSource, Security, Sender, Trust,
 };
+use postrider_probes::canary::Canary;
 use postrider_probes::context::PlatformDefaults;
 use postrider_probes::kinds::deliver::TrustSettings;
 use postrider_probes::setting::{Place, Spanned};
@@ -29,6 +30,7 @@ pub(in crate::config) struct MainFile {
     pub(in crate::config) senders: BTreeMap<String, Sender>,
     pub(in crate::config) mailboxes: BTreeMap<String, MailboxAccount>,
     pub(in crate::config) lost_after: Duration,
+    pub(in crate::config) canaries: Vec<Canary>,
     /// Where each secret is named.
     pub(in crate::config) secret_places: HashMap<SecretSource, Place>,
 }
@@ -48,6 +50,7 @@ impl Default for MainFile {
             senders: BTreeMap::new(),
             mailboxes: BTreeMap::new(),
             lost_after: LOST_AFTER,
+            canaries: Vec::new(),
             secret_places: HashMap::new(),
         }
     }
@@ -74,6 +77,11 @@ pub(in crate::config) fn main_file(
         inventory,
         platform,
         resolver: raw.resolver.as_ref().and_then(|text| scope.resolver(text)),
+        canaries: raw
+            .canaries
+            .iter()
+            .filter_map(|canary| scope.canary(canary))
+            .collect(),
         ..MainFile::default()
     };
     if let Some(vantage) = &raw.vantage {

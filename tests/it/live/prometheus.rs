@@ -57,6 +57,7 @@ fn lived() -> Metrics {
                 ("192.0.2.2", Some(Reason::CannotObserve)),
             ] {
                 let target = Target {
+                    domain: "example.net".to_owned(),
                     mx: "mx1.\"example\".net\\".to_owned(),
                     preference: 10,
                     address: address.parse().unwrap(),
