@@ -96,6 +96,11 @@ impl Metrics {
         self.state().take(plan, now);
     }
 
+    /// The files were read again and are those that run.
+    pub fn reload_changed_nothing(&self, now: Timestamp) {
+        self.state().loaded(now);
+    }
+
     /// A new configuration had mistakes; the old one stays in force.
     pub fn reload_failed(&self) {
         self.state()
@@ -119,14 +124,6 @@ impl Metrics {
         };
         let mut state = self.state();
         state.table.set(Family::VantageUp, &[name], number(up));
-    }
-
-    /// A planned start of a scenario did not take place.
-    pub fn run_missed(&self, scenario: &str) {
-        let mut state = self.state();
-        if state.scenarios.contains(scenario) {
-            state.table.add(Family::RunsMissed, &[scenario], 1.0);
-        }
     }
 
     /// The exposition for a scraper. `store_bytes`: the size of the store's files, when it is known.
@@ -234,6 +231,10 @@ impl State {
         }
         self.table.retain(Family::VantageInfo, |_| false);
         self.table.set(Family::VantageInfo, &[&plan.vantage], 1.0);
+        self.loaded(now);
+    }
+
+    fn loaded(&mut self, now: Timestamp) {
         self.table.set(Family::ConfigReloadSuccessful, &[], 1.0);
         self.table
             .set(Family::ConfigReloadTimestamp, &[], seconds(now));

@@ -82,6 +82,8 @@ struct Shared {
     /// Mails whose final dot may have been written, and of which nothing more is known.
     completing: Mutex<HashSet<EntryId>>,
     told: broadcast::Sender<Told>,
+    /// Why the store cannot be written now.
+    trouble: watch::Sender<Option<String>>,
 }
 
 /// Starts the pipeline on a store: reads back what is open, settles what an earlier process left half-done, and
@@ -113,6 +115,7 @@ pub async fn start_with(
         interests: Mutex::default(),
         completing: Mutex::default(),
         told: broadcast::channel(TOLD_QUEUE).0,
+        trouble: watch::Sender::new(None),
     });
     let handle = PipelineHandle {
         requests,
@@ -196,6 +199,18 @@ impl PipelineHandle {
             // A pipeline that has ended has released everything.
             let _ = answered.await;
         }
+    }
+
+    /// Why the store cannot be written now; `None` while it can.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        self.shared.trouble.borrow().clone()
+    }
+
+    /// Another time after which mails are given up, for those whose final reply is still to come.
+    pub async fn set_lost_after(&self, lost_after: Duration) {
+        // A pipeline that has ended gives nothing up any more.
+        let _ = self.ask(Request::LostAfter(lost_after)).await;
     }
 
     /// How many mails are where, over the whole ledger.

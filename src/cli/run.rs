@@ -236,6 +236,7 @@ pub(super) async fn once(
         jobs: how.jobs as usize,
         origin: origin(),
         timeout: how.timeout.map(|timeout| timeout.0),
+        planned: None,
     };
     let progress = Progress::start(
         &session.engine.plan,

@@ -1,7 +1,6 @@
 //! From a run's events to metrics.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use postrider_probes::outcome::{Outcome, Status};
@@ -12,7 +11,7 @@ use super::State;
 use super::catalogue::Family;
 use super::expected::KnownStep;
 use super::series::Table;
-use crate::run::event::{CheckFinished, CheckName, Event, RunFinished, RunStarted};
+use crate::run::event::{CheckFinished, CheckName, Event, RunFinished, RunMissed, RunStarted};
 
 /// Metrics of one check: scenario, step, MX host and address are their first labels.
 const OF_A_CHECK: [Family; 6] = [
@@ -60,6 +59,7 @@ impl State {
             Event::CheckStarted(name) => self.check_started(name),
             Event::CheckFinished(finished) => self.check_finished(finished),
             Event::RunFinished(finished) => self.run_finished(finished),
+            Event::RunMissed(missed) => self.run_missed(missed),
         }
     }
 
@@ -72,9 +72,7 @@ impl State {
             .filter(|name| self.scenarios.contains(name))
             .collect();
         if scheduled {
-            let late = started.started_at.duration_since(started.planned_at);
-            // A clock that was set back is not early.
-            let late = Duration::try_from(late).unwrap_or_default().as_secs_f64();
+            let late = started.late.as_secs_f64();
             for scenario in &scenarios {
                 self.table
                     .observe(Family::RunStartDelay, &[scenario], late, None);
@@ -87,6 +85,14 @@ impl State {
                 ..OpenRun::default()
             };
             self.runs.insert(started.run.clone(), run);
+        }
+    }
+
+    fn run_missed(&mut self, missed: &RunMissed) {
+        if self.scenarios.contains(&missed.scenario) {
+            let labels = [missed.scenario.as_str()];
+            self.table
+                .add(Family::RunsMissed, &labels, missed.times as f64);
         }
     }
 

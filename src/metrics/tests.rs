@@ -14,7 +14,7 @@ use crate::config::plan::Source;
 use crate::ledger::fact::Latency;
 use crate::ledger::sample::{at, id};
 use crate::pipeline::Situation;
-use crate::run::event::{CheckFinished, CheckName, RunFinished, RunStarted};
+use crate::run::event::{CheckFinished, CheckName, RunFinished, RunMissed, RunStarted, WhyMissed};
 
 mod ledger;
 
@@ -104,7 +104,7 @@ struct Run<'m> {
 }
 
 impl<'m> Run<'m> {
-    fn begin(metrics: &'m Metrics, id: &'static str, origin: &str, late: i64) -> Self {
+    fn begin(metrics: &'m Metrics, id: &'static str, origin: &str, late: u64) -> Self {
         metrics.happened(&Event::RunStarted(RunStarted {
             run: id.to_owned(),
             origin: origin.to_owned(),
@@ -112,7 +112,8 @@ impl<'m> Run<'m> {
             config_sha256: "00".to_owned(),
             scenarios: vec![("flow".to_owned(), None)],
             planned_at: at(0),
-            started_at: at(late),
+            late: Duration::from_secs(late),
+            started_at: at(0),
         }));
         Self { metrics, id }
     }
@@ -373,8 +374,7 @@ fn late_start_is_measured_for_scheduled_runs_alone() {
     let metrics = metrics();
     Run::begin(&metrics, "01", "schedule", 3).end(None);
     Run::begin(&metrics, "02", "cli root@lab", 50).end(None);
-    // The clock was set back.
-    Run::begin(&metrics, "03", "schedule", -7).end(None);
+    Run::begin(&metrics, "03", "schedule", 0).end(None);
     let get = |series: &str| value(&metrics, series);
     let labels = r#"{scenario="flow"}"#;
     let delay = |end: &str| get(&format!("postrider_run_start_delay_seconds_{end}{labels}"));
@@ -384,11 +384,17 @@ fn late_start_is_measured_for_scheduled_runs_alone() {
         get(&format!("postrider_runs_total{labels}")).as_deref(),
         Some("3")
     );
-    metrics.run_missed("flow");
-    metrics.run_missed("no such scenario");
+    for scenario in ["flow", "no such scenario"] {
+        metrics.happened(&Event::RunMissed(RunMissed {
+            scenario: scenario.to_owned(),
+            planned_at: at(0),
+            times: 3,
+            why: WhyMissed::InFlight,
+        }));
+    }
     assert_eq!(
         lines(&metrics, "postrider_runs_missed_total{"),
-        [format!("postrider_runs_missed_total{labels} 1")]
+        [format!("postrider_runs_missed_total{labels} 3")]
     );
 }
 

@@ -44,7 +44,7 @@ pub(super) struct Books {
     live: HashMap<EntryId, Live>,
     key: TagKey,
     clock: Clock,
-    lost_after: Duration,
+    pub(super) lost_after: Duration,
 }
 
 /// A run that has not ended.

@@ -23,6 +23,7 @@ pub(super) enum Request {
     },
     Release(EntryId, Answer),
     Balance(oneshot::Sender<Balance>),
+    LostAfter(std::time::Duration),
     Shutdown(Answer),
 }
 

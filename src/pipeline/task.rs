@@ -201,6 +201,7 @@ impl Task {
                 self.answers.push(answer);
             }
             Request::Balance(answer) => self.balances.push(answer),
+            Request::LostAfter(lost_after) => self.books.lost_after = lost_after,
             Request::Shutdown(answer) => {
                 self.parting.push(answer);
                 self.ending = true;
@@ -268,7 +269,7 @@ impl Task {
                 self.books.unsaved.runs.push(head.clone());
                 self.books.runs.entry(started.run.clone()).or_default().head = Some(head);
             }
-            Event::CheckStarted(_) => {}
+            Event::CheckStarted(_) | Event::RunMissed(_) => {}
             Event::CheckFinished(finished) => {
                 let run = &finished.check.run;
                 if self
@@ -315,11 +316,13 @@ impl Task {
             }
             self.retry_at = Some(Instant::now() + RETRY);
             self.witness.write_failed();
+            set(&self.shared.trouble, Some(error.to_string()));
             for id in planned {
                 self.books.retract(id);
             }
         } else if self.postponed.is_empty() && self.retry_at.take().is_some() {
             tracing::info!("the store can be used again");
+            set(&self.shared.trouble, None);
         }
         let unsaved = saved.as_ref().err().map(failure);
         self.publish(unsaved.as_ref());

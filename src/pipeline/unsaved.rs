@@ -25,7 +25,7 @@ impl Books {
         for told in &mut told {
             let Told::Run(event) = told else { continue };
             match Arc::make_mut(event) {
-                Event::RunStarted(_) | Event::CheckStarted(_) => {}
+                Event::RunStarted(_) | Event::RunMissed(_) | Event::CheckStarted(_) => {}
                 Event::CheckFinished(finished) => self.disown_check(finished, failure),
                 Event::RunFinished(finished) => self.disown_run(finished, failure),
             }

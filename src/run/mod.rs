@@ -24,7 +24,7 @@ use tokio::time::Instant;
 
 use self::check::{Check, Finished};
 use self::event::{Event, RunFinished, RunStarted};
-pub use self::id::new_id;
+pub use self::id::{Ids, new_id};
 use self::opening::Opening;
 use self::select::Selection;
 use self::steps::Planned;
@@ -44,10 +44,10 @@ pub struct Engine {
     pub pipeline: PipelineHandle,
     /// Where mail is waited for.
     pub watches: Watches,
-    /// Connections per address.
-    pub slots: Slots,
+    /// Connections per address, shared with runs under other plans.
+    pub slots: Arc<Slots>,
     /// Whether the vantage itself is all right.
-    pub vantage: Vantage,
+    pub vantage: Arc<Vantage>,
     /// The wall clock.
     pub now: fn() -> Timestamp,
 }
@@ -65,6 +65,17 @@ pub struct Request {
     pub origin: String,
     /// Another limit for the whole run than the scenarios' own.
     pub timeout: Option<Duration>,
+    /// When it was planned to start, when it was planned at all.
+    pub planned: Option<PlannedStart>,
+}
+
+/// When a run was planned to start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlannedStart {
+    /// The moment.
+    pub at: Timestamp,
+    /// How long ago that is, by the monotonic clock.
+    pub late: Duration,
 }
 
 /// Set to a reason when the run must end early.
@@ -75,6 +86,10 @@ impl Engine {
     pub async fn execute(self: &Arc<Self>, request: &Request, cancel: &Cancel) -> RunFinished {
         let started = Instant::now();
         let started_at = (self.now)();
+        let planned = request.planned.unwrap_or(PlannedStart {
+            at: started_at,
+            late: Duration::ZERO,
+        });
         let scenarios = request.selection.scenarios(&self.plan);
         self.emit(Event::RunStarted(RunStarted {
             run: request.id.clone(),
@@ -85,7 +100,8 @@ impl Engine {
                 .iter()
                 .map(|scenario| (scenario.name.clone(), scenario.title.clone()))
                 .collect(),
-            planned_at: started_at,
+            planned_at: planned.at,
+            late: planned.late,
             started_at,
         }))
         .await;

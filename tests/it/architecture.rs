@@ -15,6 +15,20 @@ use source::{
 const MAY_USE: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("config", &[]),
+    (
+        "daemon",
+        &[
+            "clock",
+            "config",
+            "mailbox",
+            "metrics",
+            "pipeline",
+            "run",
+            "scheduler",
+            "store",
+            "vantage",
+        ],
+    ),
     ("demo", &["result", "schema"]),
     ("doctor", &["config::plan", "vantage"]),
     ("explain", &["config"]),
@@ -45,6 +59,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("run::document", &["result", "run::event"]),
     ("run::event", &["config::plan"]),
     ("run::select", &["config::plan"]),
+    ("scheduler", &["clock", "config::plan", "run::event"]),
     ("schema", &["config::raw", "result"]),
     (
         "store",

@@ -18,6 +18,7 @@ mod mailbox_watch;
 mod net;
 mod program;
 mod schemas;
+mod serve;
 mod support;
 mod validate;
 mod vantage;

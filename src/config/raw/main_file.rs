@@ -71,6 +71,9 @@ pub(crate) struct RawPlatform {
     /// Local address of outgoing connections.
     #[schemars(example = &"192.0.2.200")]
     pub(crate) source_address: Option<Spanned<String>>,
+    /// Connections to one address at the same time, over all scenarios; 2 by default. Filters refuse more than 10.
+    #[schemars(example = 4, range(min = 1, max = 10))]
+    pub(crate) connections_per_address: Option<Spanned<u32>>,
 }
 
 /// One canary: what it does, under exactly one key.

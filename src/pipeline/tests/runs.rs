@@ -28,6 +28,7 @@ fn started() -> Event {
         config_sha256: "00".to_owned(),
         scenarios: vec![("flow".to_owned(), None)],
         planned_at: at(0),
+        late: Duration::ZERO,
         started_at: at(0),
     })
 }
@@ -191,6 +192,7 @@ async fn events_are_told_in_order_after_they_were_stored() {
             Event::CheckStarted(_) => "check started".to_owned(),
             Event::CheckFinished(ref finished) => format!("check {}", finished.check.number),
             Event::RunFinished(_) => "run finished".to_owned(),
+            Event::RunMissed(ref missed) => format!("missed {}", missed.times),
         });
     }
     assert_eq!(heard, ["run started", "check 1", "check 2", "run finished"]);

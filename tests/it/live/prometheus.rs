@@ -13,7 +13,9 @@ use postrider::config;
 use postrider::config::plan::{Plan, Source};
 use postrider::metrics::{Format, Metrics, VantageFamily};
 use postrider::pipeline::{LedgerChange, Situation, Witness as _};
-use postrider::run::event::{CheckFinished, CheckName, Event, RunFinished, RunStarted};
+use postrider::run::event::{
+    CheckFinished, CheckName, Event, RunFinished, RunMissed, RunStarted, WhyMissed,
+};
 use postrider_probes::outcome::{Finding, Outcome, SmtpReply, Status, TlsFacts};
 use postrider_probes::phase::Phase;
 use postrider_probes::post::EntryState;
@@ -48,6 +50,7 @@ fn lived() -> Metrics {
             config_sha256: plan.sha256.clone(),
             scenarios: vec![(scenario.name.clone(), None)],
             planned_at: now(),
+            late: Duration::ZERO,
             started_at: now(),
         }));
         for step in &scenario.steps {
@@ -93,7 +96,12 @@ fn lived() -> Metrics {
             took: Duration::from_secs(2),
             cancelled: None,
         }));
-        metrics.run_missed(&scenario.name);
+        metrics.happened(&Event::RunMissed(RunMissed {
+            scenario: scenario.name.clone(),
+            planned_at: now(),
+            times: 1,
+            why: WhyMissed::InFlight,
+        }));
     }
     metrics
 }

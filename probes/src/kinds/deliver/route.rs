@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::prepare::Prepared;
 use super::settings::{Deliver, Family, Route};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use crate::context::Context;
@@ -47,7 +46,7 @@ impl Host {
 }
 
 /// The right to one connection, until it is dropped.
-pub(super) type Slot = Option<OwnedSemaphorePermit>;
+pub(super) type Slot = Option<crate::slots::Slot>;
 
 async fn slot(cx: &Context<'_>, address: IpAddr) -> Slot {
     let what = format!("a free connection to {address}");
