@@ -317,6 +317,8 @@ mod tests {
             recipient: "alice@example.net".to_owned(),
             message_id: "1@sender.example".to_owned(),
             route: String::new(),
+            mx: None,
+            address: None,
             mailbox: Some("alice".to_owned()),
             folder: "INBOX".to_owned(),
             within: Duration::from_secs(10),
