@@ -5,6 +5,7 @@
 
 mod cold_start;
 mod lab;
+mod metrics;
 mod nagios;
 mod onlookers;
 mod round_trip_cpu;
@@ -13,10 +14,11 @@ mod spread;
 
 type Measurement = fn() -> anyhow::Result<()>;
 
-const MEASUREMENTS: [(&str, Measurement); 3] = [
+const MEASUREMENTS: [(&str, Measurement); 4] = [
     ("sighting", sighting::measure),
     ("round_trip_cpu", round_trip_cpu::measure),
     ("cold_start", cold_start::measure),
+    ("metrics", metrics::measure),
 ];
 
 fn main() -> anyhow::Result<()> {

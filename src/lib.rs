@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod explain;
 pub mod ledger;
 pub mod mailbox;
+pub mod metrics;
 pub mod pipeline;
 pub mod report;
 pub mod result;

@@ -11,6 +11,7 @@ mod task;
 #[cfg(test)]
 mod tests;
 mod unsaved;
+mod witness;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,6 +32,7 @@ use crate::run::event::Event;
 use crate::store::{RunSearch, Store, StoreError};
 use post::{Request, RunPost};
 use task::Task;
+pub use witness::{LedgerChange, Situation, Witness};
 
 /// Inputs of each kind that may wait; whoever is faster waits in turn.
 const QUEUE: usize = 1024;
@@ -115,6 +117,18 @@ pub async fn start(
     store: Store,
     settings: Settings,
 ) -> Result<(PipelineHandle, JoinHandle<()>), StoreError> {
+    start_with(store, settings, Arc::new(())).await
+}
+
+/// As [`start`], with somebody who is told everything.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_with(
+    store: Store,
+    settings: Settings,
+    witness: Arc<dyn Witness>,
+) -> Result<(PipelineHandle, JoinHandle<()>), StoreError> {
     let (requests, requests_in) = mpsc::channel(QUEUE);
     let (news, news_in) = mpsc::channel(QUEUE);
     let (events, events_in) = mpsc::channel(QUEUE);
@@ -138,7 +152,7 @@ pub async fn start(
         news: news_in,
         events: events_in,
     };
-    let task = Task::open(store, settings, shared, inputs).await?;
+    let task = Task::open(store, settings, shared, witness, inputs).await?;
     Ok((handle, tokio::spawn(task.run())))
 }
 

@@ -139,6 +139,19 @@ pub struct Evidence {
     pub arrivals: Vec<ArrivalFacts>,
     /// DNS answers, one per line, as `name type ttl data` or `server: answer`.
     pub answers: Vec<String>,
+    /// Every SMTP reply, of every server that was spoken to, to be counted.
+    pub replies: Vec<SmtpReply>,
+}
+
+/// That a server replied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SmtpReply {
+    /// The MX host, when its name is known.
+    pub host: Option<String>,
+    /// What it replied to: `connect`, `dot` (the message), or the command in small letters.
+    pub verb: &'static str,
+    /// The code.
+    pub code: u16,
 }
 
 /// One line of a dialogue.
@@ -215,6 +228,10 @@ pub struct DeferralFacts {
 /// What was negotiated and presented.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TlsFacts {
+    /// The name that the certificate had to be for.
+    pub host: String,
+    /// The address that was connected to, where the caller says it.
+    pub address: Option<std::net::SocketAddr>,
     /// `TLSv1.3`.
     pub version: String,
     /// IANA name of the cipher suite.

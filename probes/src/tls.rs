@@ -97,6 +97,7 @@ pub async fn client(
         .map(|suite| format!("{:?}", suite.suite()).replace("TLS13_", "TLS_"))
         .unwrap_or_default();
     facts.insecure = trust.insecure;
+    name.clone_into(&mut facts.host);
     let judgement = judgement::of(&judgement::Presented {
         chain,
         name: &server_name,

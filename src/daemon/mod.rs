@@ -33,7 +33,8 @@ pub use reload::{Rejected, Reloaded};
 use crate::clock::{self, Clock};
 use crate::config::plan::Plan;
 use crate::mailbox::{self, Watches};
-use crate::pipeline::{self, PipelineHandle, Settings};
+use crate::metrics::{Format, Metrics};
+use crate::pipeline::{self, PipelineHandle, Settings, Witness};
 use crate::run::Engine;
 use crate::scheduler::{self, Asked, Scheduled};
 use crate::store::{Store, StoreError};
@@ -45,6 +46,8 @@ use journal::Journal;
 const CLOSING: u32 = 5;
 /// Beyond that time a commit that has begun may still end.
 const LAST_COMMIT: Duration = Duration::from_secs(5);
+/// Checks that are looked at for how each of them ended last: those of the newest runs.
+const RESTORED_CHECKS: u32 = 20_000;
 /// Mails that the next start awaits.
 const UNDER_WAY: [EntryState; 3] = [
     EntryState::Accepted,
@@ -80,6 +83,7 @@ struct Inner {
     hall: Arc<Hall>,
     scheduler: scheduler::Handle,
     journal: Journal,
+    metrics: Arc<Metrics>,
     notify: Arc<Notify>,
     configuration: Mutex<Configuration>,
     /// One reload at a time.
@@ -146,7 +150,10 @@ impl Daemon {
             lost_after: plan.lost_after,
             clock,
         };
-        let (pipeline, booking) = pipeline::start(store.clone(), settings).await?;
+        let metrics = Arc::new(Metrics::new(&plan, clock.now()));
+        metrics.restore(&store.last_checks(RESTORED_CHECKS).await?);
+        let witness: Arc<dyn Witness> = Arc::clone(&metrics) as _;
+        let (pipeline, booking) = pipeline::start_with(store.clone(), settings, witness).await?;
         if plan.trusts_the_system() {
             // Reading the system's authorities must not count as the first server's handshake.
             let _ = tokio::task::spawn_blocking(load_system_roots).await;
@@ -191,6 +198,7 @@ impl Daemon {
             hall,
             scheduler,
             journal,
+            metrics,
             notify,
             configuration: Mutex::new(Configuration {
                 since: clock.now(),
@@ -225,6 +233,13 @@ impl Daemon {
     #[must_use]
     pub fn configuration(&self) -> Configuration {
         lock(&self.0.configuration).clone()
+    }
+
+    /// The metrics for a scraper.
+    #[must_use]
+    pub fn exposition(&self, format: Format) -> Vec<u8> {
+        let store_bytes = self.0.store.size_bytes();
+        self.0.metrics.exposition(format, Some(store_bytes))
     }
 
     /// What the last runs gave, in a line.

@@ -65,8 +65,10 @@ impl Daemon {
         match &done {
             Ok(reloaded) => {
                 let mut configuration = lock(&self.0.configuration);
-                if reloaded.difference.is_some() {
-                    configuration.since = self.0.clock.now();
+                let now = self.0.clock.now();
+                match reloaded.difference.is_some() {
+                    true => configuration.since = now,
+                    false => self.0.metrics.reload_changed_nothing(now),
                 }
                 configuration.accepted = true;
                 configuration.refused = None;
@@ -75,6 +77,7 @@ impl Daemon {
             Err(rejected) => {
                 let mut configuration = lock(&self.0.configuration);
                 configuration.accepted = false;
+                self.0.metrics.reload_failed();
                 configuration.refused = Some(rejected.text.clone());
             }
         }
@@ -140,6 +143,7 @@ impl Daemon {
             slots: Arc::clone(&inner.slots),
             now: old.now,
         }));
+        inner.metrics.reloaded(plan, inner.clock.now());
         inner.scheduler.replace(Scheduled::all_of(plan)).await;
     }
 

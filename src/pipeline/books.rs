@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::mailboxes::{Mailboxes, Stake};
 use super::returned::{bounced, told};
 use super::seen::{Accepted, Seen, copy_of, latency_on_wall_clock};
+use super::witness::{LedgerChange, Situation};
 use super::{Correction, Told};
 use crate::clock::Clock;
 use crate::ledger::Ledger;
@@ -37,6 +38,8 @@ pub(super) struct Books {
     /// Entries that `unsaved` or the watches changed, whose consequences are still to be drawn.
     pub(super) touched: BTreeSet<EntryId>,
     pub(super) told: Vec<Told>,
+    /// What `unsaved` changed of entries, in order.
+    pub(super) changes: Vec<LedgerChange>,
     pub(super) runs: HashMap<String, OpenRun>,
     deadlines: Deadlines,
     live: HashMap<EntryId, Live>,
@@ -90,6 +93,7 @@ impl Books {
             unsaved: Batch::default(),
             touched: BTreeSet::new(),
             told: Vec::new(),
+            changes: Vec::new(),
             runs: HashMap::new(),
             deadlines: Deadlines::default(),
             live: HashMap::new(),
@@ -383,6 +387,7 @@ impl Books {
     /// Takes back what was planned and did not become durable.
     pub(super) fn retract(&mut self, id: EntryId) {
         self.unsaved.facts.retain(|noted| noted.entry != id);
+        self.changes.retain(|change| change.entry != id);
         self.ledger.retract(id);
         self.forget(id);
     }
@@ -459,7 +464,11 @@ impl Books {
             entry: id,
             what,
         };
+        let before = self.ledger.entry(id).map(Situation::of);
         let change = self.ledger.apply(&noted);
+        let entry = self.ledger.entry(id);
+        let changed = entry.and_then(|entry| LedgerChange::of(id, at, before, entry));
+        self.changes.extend(changed);
         if let (true, Some(before)) = (change.corrected, change.before) {
             let after = change.after;
             tracing::info!(entry = %id, before = before.name(), after = after.name(), "a mail that had been given up turned up");

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use super::books::{Books, Standing};
 use super::post::{Answer, Request, unknown};
 use super::returned::named;
-use super::{Settings, Shared, Told, lock};
+use super::{Settings, Shared, Told, Witness, lock};
 use crate::ledger::{Balance, Ledger};
 use crate::mailbox::news::{Arrival, News, Returned};
 use crate::run::document::{document, head_at_end, head_at_start};
@@ -49,6 +49,7 @@ pub(super) struct Task {
     books: Books,
     store: Store,
     shared: Arc<Shared>,
+    witness: Arc<dyn Witness>,
     answers: Vec<Answer>,
     /// Plans of this round: refused when it cannot be written.
     planned: Vec<EntryId>,
@@ -74,10 +75,12 @@ impl Task {
         store: Store,
         settings: Settings,
         shared: Arc<Shared>,
+        witness: Arc<dyn Witness>,
         inputs: Inputs,
     ) -> Result<Self, StoreError> {
         let Settings { lost_after, clock } = settings;
         let ledger = Ledger::continuing(store.balance().await?);
+        witness.opened(ledger.balance());
         let key = store.identity().key.clone();
         let mut books = Books::new(ledger, key, clock, lost_after);
         for (id, entry) in store.open_entries().await? {
@@ -89,6 +92,7 @@ impl Task {
             books,
             store,
             shared,
+            witness,
             answers: Vec::new(),
             planned: Vec::new(),
             balances: Vec::new(),
@@ -100,6 +104,7 @@ impl Task {
         };
         task.save().await?;
         task.publish(None);
+        task.bear_witness(true);
         Ok(task)
     }
 
@@ -329,6 +334,7 @@ impl Task {
                 tracing::error!(%error, "the store cannot be written; nothing is sent until it can");
             }
             self.retry_at = Some(Instant::now() + RETRY);
+            self.witness.write_failed();
             set(&self.shared.trouble, Some(error.to_string()));
             for id in planned {
                 self.books.retract(id);
@@ -339,6 +345,7 @@ impl Task {
         }
         let unsaved = saved.as_ref().err().map(failure);
         self.publish(unsaved.as_ref());
+        self.bear_witness(saved.is_ok());
         for answer in std::mem::take(&mut self.answers) {
             reply(answer, saved.as_ref().map_err(failure).copied());
         }
@@ -357,6 +364,20 @@ impl Task {
             }
             // Nobody need be listening.
             let _ = self.shared.told.send(told);
+        }
+    }
+
+    /// Tells the witness of this round.
+    fn bear_witness(&mut self, durable: bool) {
+        if durable {
+            for change in std::mem::take(&mut self.books.changes) {
+                self.witness.changed(&change);
+            }
+        }
+        for told in &self.books.told {
+            if let Told::Run(event) = told {
+                self.witness.happened(event);
+            }
         }
     }
 
@@ -471,6 +492,7 @@ impl Task {
             tokio::time::sleep(RETRY).await;
             saved = self.save().await;
         }
+        self.bear_witness(saved.is_ok());
         if let Err(error) = &saved {
             tracing::error!(%error, "what happened last could not be written");
         }

@@ -5,6 +5,7 @@ mod interest;
 mod looks;
 mod restart;
 mod runs;
+mod witness;
 
 use std::time::Duration;
 

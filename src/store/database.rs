@@ -63,6 +63,15 @@ impl Database {
     }
 }
 
+/// The size of the files in a state directory: the database, its log and the log's index.
+pub(super) fn size(directory: &Path) -> u64 {
+    ["", "-wal", "-shm"]
+        .into_iter()
+        .filter_map(|end| std::fs::metadata(directory.join(format!("{FILE_NAME}{end}"))).ok())
+        .map(|file| file.len())
+        .sum()
+}
+
 /// SQLite would create the file with the umask's mode. Only a file that is not there yet is touched: closing any
 /// descriptor of a file that SQLite has open would drop its locks.
 fn create_private(path: &Path) -> Result<(), StoreError> {

@@ -30,7 +30,7 @@ pub use ledger::{EntryRow, Verification};
 pub use mails::{MAILS_LIMIT, MailFilter, MailRow, PathCounts};
 pub use page::{EntryPage, ListedEntry, RunPage};
 pub use reader::Reader;
-pub use runs::RunSearch;
+pub use runs::{LastCheck, RunSearch};
 
 use crate::ledger::fact::Noted;
 use crate::mailbox::news::Position;
@@ -129,6 +129,12 @@ impl Store {
             Ok(())
         })
         .await
+    }
+
+    /// The size of its files.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        database::size(&self.directory)
     }
 
     /// Closes it, for every clone: waits for the work in hand, brings the file up to date and lets go of the lock.

@@ -1,5 +1,10 @@
 //! Runs and their results, as published documents.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use postrider_probes::outcome::Status;
 use rusqlite::{Connection, Transaction, params};
 
 use super::Store;
@@ -21,7 +26,35 @@ pub enum RunSearch {
     Several(Vec<String>),
 }
 
+/// How a check ended last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastCheck {
+    /// The scenario.
+    pub scenario: String,
+    /// The step's id.
+    pub step: String,
+    /// The target's MX host.
+    pub mx: Option<String>,
+    /// The target's address.
+    pub address: Option<String>,
+    /// How it ended.
+    pub status: Status,
+    /// When it ended.
+    pub ended_at: Timestamp,
+    /// When it last ended with `pass` or `degraded`.
+    pub last_success_at: Option<Timestamp>,
+}
+
 impl Store {
+    /// How each check ended last, among so many checks of the newest runs.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn last_checks(&self, among: u32) -> Result<Vec<LastCheck>, StoreError> {
+        self.work(move |connection| last_checks(connection, among))
+            .await
+    }
+
     /// Finds a run by its id or any beginning of it; capital and small letters are the same.
     ///
     /// # Errors
@@ -65,6 +98,48 @@ pub(super) fn search(connection: &Connection, prefix: &str) -> Result<RunSearch,
     let head = parse("run", &head)?;
     let checks = checks_of(connection, &id)?;
     Ok(RunSearch::One(Box::new(result_of(head, checks))))
+}
+
+fn last_checks(connection: &Connection, among: u32) -> Result<Vec<LastCheck>, Fault> {
+    let mut statement = connection.prepare(
+        "SELECT document ->> '$.scenario', document ->> '$.step', document ->> '$.target.mx',
+                document ->> '$.target.address', document ->> '$.status',
+                document ->> '$.started_at', document ->> '$.duration_seconds'
+         FROM runs JOIN checks ON checks.run = runs.id
+         ORDER BY runs.started_at_us DESC LIMIT ?1",
+    )?;
+    let mut rows = statement.query([among])?;
+    let mut last: BTreeMap<_, LastCheck> = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let text = |column: usize| row.get::<_, Option<String>>(column);
+        let (scenario, step): (String, String) = (row.get(0)?, row.get(1)?);
+        let (mx, address, word) = (text(2)?, text(3)?, text(4)?);
+        let known = |status: &Status| Some(status.name()) == word.as_deref();
+        let (Some(status), Some(started_at)) = (
+            Status::ALL.into_iter().find(known),
+            text(5)?.and_then(|text| text.parse::<Timestamp>().ok()),
+        ) else {
+            return Err(Fault::Content(format!("a check of {scenario}/{step}")));
+        };
+        let took = row.get::<_, Option<f64>>(6)?.unwrap_or_default();
+        let took = Duration::try_from_secs_f64(took).unwrap_or_default();
+        let ended_at = started_at.saturating_add(took).unwrap_or(started_at);
+        let proves = matches!(status, Status::Pass | Status::Degraded);
+        let success_at = proves.then_some(ended_at);
+        let key = (scenario.clone(), step.clone(), mx.clone(), address.clone());
+        // The newest come first.
+        let check = last.entry(key).or_insert(LastCheck {
+            scenario,
+            step,
+            mx,
+            address,
+            status,
+            ended_at,
+            last_success_at: None,
+        });
+        check.last_success_at = check.last_success_at.or(success_at);
+    }
+    Ok(last.into_values().collect())
 }
 
 pub(super) fn latest(connection: &Connection, limit: u32) -> Result<Vec<RunHead>, Fault> {

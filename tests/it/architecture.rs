@@ -21,6 +21,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "clock",
             "config",
             "mailbox",
+            "metrics",
             "pipeline",
             "run",
             "result",
@@ -35,6 +36,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("explain", &["config"]),
     ("ledger", &["mailbox::news"]),
     ("mailbox", &["ledger::recognise"]),
+    (
+        "metrics",
+        &["config::plan", "ledger", "pipeline", "run::event", "store"],
+    ),
     (
         "pipeline",
         &[
@@ -113,6 +118,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
         &["probes/src/dialogue/imap/", "src/demo/platform/"],
         "use `dialogue::imap::Session`",
     ),
+    ("prost", &["src/metrics/"], "ask `Metrics`"),
     (
         "imap_codec",
         &["probes/src/dialogue/imap/", "src/demo/platform/"],

@@ -93,7 +93,7 @@ pub async fn open(
     drop(dns);
 
     let connect = Stopwatch::start(observer, Phase::Connect);
-    let stream = connect_to_any(net, endpoint, &addresses).await?;
+    let (stream, address) = connect_to_any(net, endpoint, &addresses).await?;
     drop(connect);
 
     let setup = Setup {
@@ -101,7 +101,7 @@ pub async fn open(
         timing: Timing { command },
         transcript: transcript.clone(),
     };
-    let mut session = greeted(stream, endpoint, &setup, observer).await?;
+    let mut session = greeted(stream, address, endpoint, &setup, observer).await?;
 
     let login = Stopwatch::start(observer, Phase::ImapLogin);
     let outcome = session.login(&account.username, password.expose()).await;
@@ -152,6 +152,7 @@ fn is_for_now(code: Option<&str>) -> bool {
 /// A connection, encrypted as the configuration asks and greeted.
 async fn greeted(
     stream: BoxStream,
+    address: SocketAddr,
     endpoint: &ImapEndpoint,
     setup: &Setup,
     observer: &dyn Observer,
@@ -160,7 +161,7 @@ async fn greeted(
     match endpoint.security {
         Security::None => hello(stream, true).await,
         Security::Implicit => {
-            let stream = encrypt(stream, endpoint, observer).await?;
+            let stream = encrypt(stream, address, endpoint, observer).await?;
             hello(stream, true).await
         }
         Security::Starttls => {
@@ -181,7 +182,7 @@ async fn greeted(
                 error => failure(&error),
             })?;
             drop(tls);
-            let stream = encrypt(stream, endpoint, observer).await?;
+            let stream = encrypt(stream, address, endpoint, observer).await?;
             Ok(Session::resume(stream, setup))
         }
     }
@@ -293,7 +294,7 @@ async fn connect_to_any(
     net: &dyn Net,
     endpoint: &ImapEndpoint,
     addresses: &[IpAddr],
-) -> Result<BoxStream, Failure> {
+) -> Result<(BoxStream, SocketAddr), Failure> {
     let end = Instant::now() + CONNECT_ALL_WITHIN;
     let mut told: Option<Failure> = None;
     for address in addresses.iter().take(ADDRESSES) {
@@ -301,7 +302,7 @@ async fn connect_to_any(
         let began = Instant::now();
         let error =
             match timeout_at(end.min(began + CONNECT_WITHIN), net.connect(address, None)).await {
-                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Ok(stream)) => return Ok((stream, address)),
                 Ok(Err(error)) => error,
                 Err(_) => std::io::ErrorKind::TimedOut.into(),
             };
@@ -323,6 +324,7 @@ async fn connect_to_any(
 /// The handshake. The certificate must be good for the server's name: a password is going to be sent.
 async fn encrypt(
     stream: BoxStream,
+    address: SocketAddr,
     endpoint: &ImapEndpoint,
     observer: &dyn Observer,
 ) -> Result<BoxStream, Failure> {
@@ -333,13 +335,15 @@ async fn encrypt(
         .trim_end_matches(']');
     let handshake = tls::client(stream, name, &endpoint.trust, tls::Verify::Enforce);
     match timeout(TLS_WITHIN, handshake).await {
-        Ok(Ok((stream, facts))) => {
+        Ok(Ok((stream, mut facts))) => {
+            facts.address = Some(address);
             observer.negotiated(&facts);
             Ok(stream)
         }
         Ok(Err(error)) => {
-            if let Some(facts) = &error.facts {
-                observer.negotiated(facts);
+            if let Some(mut facts) = error.facts {
+                facts.address = Some(address);
+                observer.negotiated(&facts);
             }
             Err(error.failure)
         }

@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::context::Context;
 use crate::dialogue::stream::BoxStream;
 use crate::limit::Awaited;
-use crate::outcome::{Failure, Mark};
+use crate::outcome::{Failure, Mark, SmtpReply};
 use crate::phase::Phase;
 use crate::reason::Reason;
 use crate::span::duration;
@@ -86,7 +86,10 @@ impl<'c, 'a> Session<'c, 'a> {
         let owed = Awaited::new(Reason::BannerTimeout, "connected, but no greeting")
             .allowed(MINUTE.saturating_mul(5));
         let reply = cx
-            .phase(Phase::Banner, cx.awaiting(owed, self.reply(within)))
+            .phase(
+                Phase::Banner,
+                cx.awaiting(owed, self.reply("connect", within)),
+            )
             .await
             .map_err(|problem| match problem {
                 NoReply::TimedOut(waited) => Failure::new(
@@ -160,14 +163,14 @@ impl<'c, 'a> Session<'c, 'a> {
         if let Some(said) = self.unasked().await? {
             // A server that has to go may say so at any time (RFC 5321 §3.8). It counts as the reply.
             return match self.is_leaving() {
-                true => self.reply_by(deadline, within).await,
+                true => self.reply_by(verb(line), deadline, within).await,
                 false => Err(NoReply::Unasked(said)),
             };
         }
         self.say(true, line);
         self.write(format!("{line}\r\n").as_bytes(), deadline, within)
             .await?;
-        self.reply_by(deadline, within).await
+        self.reply_by(verb(line), deadline, within).await
     }
 
     /// STARTTLS and its reply (RFC 3207). Not timed: that goes on until the handshake has ended.
@@ -252,12 +255,17 @@ impl<'c, 'a> Session<'c, 'a> {
         self.cx
     }
 
-    async fn reply(&mut self, within: Duration) -> Result<Reply, NoReply> {
-        self.reply_by(Instant::now() + within, within).await
+    async fn reply(&mut self, to: &'static str, within: Duration) -> Result<Reply, NoReply> {
+        self.reply_by(to, Instant::now() + within, within).await
     }
 
     /// Reads one reply. The deadline holds for the whole reply: a byte now and then does not extend it.
-    async fn reply_by(&mut self, deadline: Instant, within: Duration) -> Result<Reply, NoReply> {
+    async fn reply_by(
+        &mut self,
+        to: &'static str,
+        deadline: Instant,
+        within: Duration,
+    ) -> Result<Reply, NoReply> {
         let mut parser = ReplyParser::new();
         self.reader.end_reply();
         loop {
@@ -271,6 +279,7 @@ impl<'c, 'a> Session<'c, 'a> {
                     .feed(&line)
                     .map_err(|problem| NoReply::Broken(problem.to_string()))?
                 {
+                    self.count(to, &reply);
                     return Ok(reply);
                 }
             }
@@ -295,6 +304,14 @@ impl<'c, 'a> Session<'c, 'a> {
         bounded(deadline, within, self.stream.flush()).await
     }
 
+    fn count(&self, verb: &'static str, reply: &Reply) {
+        self.cx.evidence(|evidence| {
+            let host = evidence.smtp.as_ref().and_then(|smtp| smtp.host.clone());
+            let code = reply.code;
+            evidence.replies.push(SmtpReply { host, verb, code });
+        });
+    }
+
     fn say(&self, sent: bool, text: &str) {
         let mark = match (sent, self.encrypted) {
             (true, false) => Mark::Sent,
@@ -304,6 +321,22 @@ impl<'c, 'a> Session<'c, 'a> {
         };
         self.cx.say(mark, text);
     }
+}
+
+/// The command of a line, for counting.
+fn verb(line: &str) -> &'static str {
+    const VERBS: [(&str, &str); 7] = [
+        ("EHLO", "ehlo"),
+        ("HELO", "helo"),
+        ("STARTTLS", "starttls"),
+        ("MAIL", "mail"),
+        ("RCPT", "rcpt"),
+        ("DATA", "data"),
+        ("QUIT", "quit"),
+    ];
+    let sent = line.split([' ', ':']).next().unwrap_or(line);
+    let known = VERBS.into_iter().find(|(verb, _)| *verb == sent);
+    known.map_or("other", |(_, name)| name)
 }
 
 /// Greeting, EHLO, QUIT: a session that wants nothing. Not timed as phases.
@@ -319,7 +352,7 @@ pub async fn visit(
     let mut session = Session::new(cx, stream, false);
     for line in [None, Some(format!("EHLO {name}"))] {
         let (reply, verb) = match &line {
-            None => (session.reply(within).await, "connecting"),
+            None => (session.reply("connect", within).await, "connecting"),
             Some(line) => (session.exchange(line, within).await, "EHLO"),
         };
         let reply = reply.map_err(|problem| no_reply(problem, verb))?;

@@ -1,5 +1,6 @@
 //! A pipeline on a real store, with the test in the place of probes and watches.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_probes::outcome::Failure;
@@ -16,7 +17,7 @@ use crate::ledger::Balance;
 use crate::ledger::entry::Entry;
 use crate::ledger::sample::{accepted, at, draft, id};
 use crate::mailbox::news::{Arrival, Interest, MessageKey, News};
-use crate::pipeline::{PipelineHandle, Settings, start};
+use crate::pipeline::{PipelineHandle, Settings, Witness, start_with};
 use crate::store::Store;
 
 pub(super) const LOST_AFTER: Duration = Duration::from_secs(5 * 24 * 3600);
@@ -37,12 +38,22 @@ impl Bench {
     }
 
     pub(super) async fn on(directory: TempDir, clock: Clock) -> Self {
+        Self::watched(directory, clock, Arc::new(())).await
+    }
+
+    pub(super) async fn watched(
+        directory: TempDir,
+        clock: Clock,
+        witness: Arc<dyn Witness>,
+    ) -> Self {
         let store = Store::open(directory.path()).await.expect("it opens");
         let settings = Settings {
             lost_after: LOST_AFTER,
             clock,
         };
-        let (pipeline, task) = start(store.clone(), settings).await.expect("it starts");
+        let (pipeline, task) = start_with(store.clone(), settings, witness)
+            .await
+            .expect("it starts");
         Self {
             post: Box::new(pipeline.post("01RUN", "flow", "primary")),
             pipeline,

@@ -2,8 +2,10 @@ use std::sync::Arc;
 
 use super::{directory, open};
 use crate::ledger::sample::at;
-use crate::result::{CheckResult, RunHead, SCHEMA_VERSION, SourceResult, StatusWord};
-use crate::store::{Batch, RunSearch, Store};
+use postrider_probes::outcome::Status;
+
+use crate::result::{CheckResult, RunHead, SCHEMA_VERSION, SourceResult, StatusWord, TargetResult};
+use crate::store::{Batch, LastCheck, RunSearch, Store};
 
 pub(super) fn head(id: &str, second: i64) -> RunHead {
     RunHead {
@@ -106,4 +108,64 @@ async fn latest_runs_come_first() {
     three_runs(&store).await;
     let latest = store.latest_runs(2).await.expect("they are read");
     assert_eq!(latest, [head("02", 3), head("01ABD", 2)]);
+}
+
+#[tokio::test]
+async fn each_check_is_known_as_it_ended_last() {
+    let directory = directory();
+    let store = open(directory.path()).await;
+    assert_eq!(store.last_checks(10).await.expect("read"), []);
+    let targeted = |number, status, second: i64| CheckResult {
+        target: Some(TargetResult {
+            mx: "mx1.example.net".to_owned(),
+            preference: 10,
+            address: "192.0.2.1".to_owned(),
+            port: Some(25),
+            family: "ipv4".to_owned(),
+            node: None,
+            role: "primary".to_owned(),
+        }),
+        started_at: at(second).to_string(),
+        ..check(number, status)
+    };
+    let batch = Batch {
+        runs: vec![head("01", 1), head("02", 2), head("03", 3)],
+        checks: vec![
+            ("01".to_owned(), targeted(1, StatusWord::Degraded, 1)),
+            ("01".to_owned(), check(2, StatusWord::Error)),
+            ("03".to_owned(), targeted(1, StatusWord::Fail, 3)),
+            ("02".to_owned(), targeted(1, StatusWord::Pass, 2)),
+        ],
+        ..Batch::default()
+    };
+    store.commit(Arc::new(batch)).await.expect("it is written");
+    let after = |second: i64| at(second) + jiff::SignedDuration::from_millis(250);
+    let bare = LastCheck {
+        scenario: "flow".to_owned(),
+        step: "primary".to_owned(),
+        mx: None,
+        address: None,
+        status: Status::Error,
+        ended_at: after(1),
+        last_success_at: None,
+    };
+    let last = LastCheck {
+        mx: Some("mx1.example.net".to_owned()),
+        address: Some("192.0.2.1".to_owned()),
+        status: Status::Fail,
+        ended_at: after(3),
+        last_success_at: Some(after(2)),
+        ..bare.clone()
+    };
+    assert_eq!(
+        store.last_checks(10).await.expect("read"),
+        [bare, last.clone()]
+    );
+    // Only the newest are looked at.
+    let newest = LastCheck {
+        last_success_at: None,
+        ..last
+    };
+    assert_eq!(store.last_checks(1).await.expect("read"), [newest]);
+    assert!(store.size_bytes() > 4096);
 }

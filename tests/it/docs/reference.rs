@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use clap::builder::PossibleValue;
 use postrider::cli::{self, Exit};
 use postrider::explain::{self, Area, Effect};
+use postrider::metrics::{Description, Family};
 use postrider::schema;
 use postrider_probes::Probe;
 use postrider_probes::phase::Phase;
@@ -22,6 +23,7 @@ fn generated_parts_are_what_the_program_says() {
         ("environment", environment),
         ("kinds", kinds),
         ("main-file", main_file),
+        ("metrics", metrics),
         ("reasons", reasons),
         ("result", result),
         ("scenario", scenario),
@@ -81,6 +83,27 @@ fn exit_codes_and_phases_are_documented() {
     for phase in Phase::ALL {
         assert!(phases.contains(&format!("`{phase}`")), "{phase}");
     }
+}
+
+/// One table: name, type, labels, meaning.
+fn metrics() -> String {
+    let mut text = String::from("| metric | type | labels | what it says |\n|---|---|---|---|\n");
+    for family in Family::ALL {
+        let Description {
+            name,
+            kind,
+            labels,
+            help,
+        } = family.description();
+        let labels: Vec<String> = labels.iter().map(|label| format!("`{label}`")).collect();
+        let _ = writeln!(
+            text,
+            "| `{name}` | {} | {} | {help} |",
+            kind.name(),
+            labels.join(" ")
+        );
+    }
+    text
 }
 
 fn commands() -> String {

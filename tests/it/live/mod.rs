@@ -9,6 +9,7 @@ mod message;
 mod names;
 mod outages;
 mod paths;
+mod prometheus;
 mod restart;
 mod selection;
 mod signals;

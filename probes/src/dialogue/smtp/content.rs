@@ -73,7 +73,7 @@ impl Session<'_, '_> {
         let Err(problem) = self.write_body(size, body, within).await else {
             return Ok(());
         };
-        match self.reply(LAST_WORDS).await {
+        match self.reply("dot", LAST_WORDS).await {
             Ok(reply) if reply.is_transient() || reply.is_permanent() => Err(Sent::Refused(reply)),
             _ => Err(Sent::Not(not_complete(problem))),
         }
@@ -110,7 +110,7 @@ impl Session<'_, '_> {
         final_reply: Duration,
     ) -> Result<Reply, NoReply> {
         self.write(dot, Instant::now() + within, within).await?;
-        let reply = self.reply(final_reply).await?;
+        let reply = self.reply("dot", final_reply).await?;
         self.in_message = false;
         // Of two replies nobody can say which one is meant. A connection that ends here says nothing.
         match self.unasked().await {

@@ -41,6 +41,9 @@ impl Post for NoPost {
     fn record(&self, _: EntryId, _: Attempt, _: Instant) -> BoxFuture<'_, Result<(), Failure>> {
         unreachable!()
     }
+    fn retry(&self, _: EntryId) -> BoxFuture<'_, Result<(), Failure>> {
+        unreachable!()
+    }
     fn follow(&self, _: EntryId) -> watch::Receiver<Account> {
         unreachable!()
     }

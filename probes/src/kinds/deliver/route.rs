@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::dialogue::smtp;
 use crate::mx;
 use crate::net::connect_failure;
-use crate::outcome::{Failure, Mark, Status};
+use crate::outcome::{Failure, Mark, SmtpFacts, Status};
 use crate::phase::Phase;
 use crate::reason::Reason;
 use crate::span::duration;
@@ -165,6 +165,13 @@ pub(super) async fn greet_primary(cx: &Context<'_>, prepared: &Prepared<'_>) {
         Mark::Info,
         &format!("first the primary: {host} [{address}]"),
     );
+    cx.evidence(|evidence| {
+        evidence.smtp = Some(SmtpFacts {
+            host: Some(host.clone()),
+            address: Some(address),
+            ..SmtpFacts::default()
+        });
+    });
     // Given back before the target's own is waited for: who holds one and waits for another can wait for ever.
     let _slot = slot(cx, address).await;
     let limits = prepared.limits;

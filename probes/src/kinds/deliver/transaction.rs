@@ -16,7 +16,7 @@ use crate::dialogue::smtp::{self, Sent, Session};
 use crate::dialogue::stream::BoxStream;
 use crate::limit::Awaited;
 use crate::net::connect_failure;
-use crate::outcome::{Failure, Mark, SmtpFacts};
+use crate::outcome::{Failure, Mark, SmtpFacts, TlsFacts};
 use crate::phase::Phase;
 use crate::post::Attempt;
 use crate::reason::Reason;
@@ -344,6 +344,7 @@ async fn encrypt<'c, 'a>(
         .name
         .clone()
         .unwrap_or_else(|| host.address.to_string());
+    let address = Some(SocketAddr::new(host.address, prepared.port));
     let work = async {
         let stream = session.into_stream()?;
         timeout(
@@ -358,13 +359,14 @@ async fn encrypt<'c, 'a>(
             )
         })?
         .map_err(|problem| {
-            cx.evidence(|evidence| evidence.tls = problem.facts.map(|facts| *facts));
+            let facts = problem.facts.map(|facts| TlsFacts { address, ..*facts });
+            cx.evidence(|evidence| evidence.tls = facts);
             problem.failure
         })
     };
     let owed = Awaited::new(Reason::TlsHandshake, "no TLS handshake");
     let work = cx.awaiting(owed, work);
-    let (stream, facts) = cx.phase(Phase::Starttls, work).await?;
+    let (stream, mut facts) = cx.phase(Phase::Starttls, work).await?;
     cx.say(
         Mark::Info,
         &format!(
@@ -377,6 +379,7 @@ async fn encrypt<'c, 'a>(
     if let Some(fault) = &facts.fault {
         cx.say(Mark::Unexpected, &format!("certificate: {fault}"));
     }
+    facts.address = address;
     cx.evidence(|evidence| evidence.tls = Some(facts));
     Ok(Session::new(cx, stream, true))
 }

@@ -19,6 +19,7 @@ mod node;
 mod postfix;
 mod postgrey;
 mod process;
+mod prometheus;
 mod smtp;
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,7 @@ pub use dovecot::Delivery;
 pub use mailbox::StoredMail;
 pub use node::Node;
 pub use process::wait_until;
+pub use prometheus::{Prometheus, promtool_check_metrics};
 pub use smtp::send_plain;
 pub use treatment::Stage;
 
