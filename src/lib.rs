@@ -5,6 +5,7 @@ pub mod clock;
 pub mod config;
 pub mod demo;
 pub mod explain;
+pub mod histogram;
 pub mod ledger;
 pub mod mailbox;
 pub mod pipeline;

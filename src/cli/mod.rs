@@ -4,11 +4,14 @@ mod completions;
 mod demo;
 mod exit;
 mod explain;
+mod history;
 mod interrupt;
 mod list;
+mod moment;
 mod online;
 mod output;
 mod progress;
+mod report;
 mod run;
 mod schema;
 mod send;
@@ -95,6 +98,10 @@ enum Command {
     List(list::Args),
     /// Show one stored run or check: waterfall, transcript, hops
     Show(show::Args),
+    /// List recent checks, newest first
+    History(history::Args),
+    /// Report how all checks did over a period: success, mails, percentiles; or a stored run once more
+    Report(report::Args),
     /// Explain a reason or diagnostic code
     Explain(explain::Args),
     /// Print a JSON Schema
@@ -120,6 +127,8 @@ pub fn main() -> ExitCode {
         Command::Validate(args) => validate::main(global, &args, &output),
         Command::List(args) => list::main(global, &args, &output),
         Command::Show(args) => show::main(global, &args, &output),
+        Command::History(args) => history::main(global, &args, &output),
+        Command::Report(args) => report::main(global, &args, &output),
         Command::Explain(args) => explain::main(&args, &output),
         Command::Schema(args) => schema::main(&args, &output),
         Command::Completions(args) => completions::main(&args, &output),

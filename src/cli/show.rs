@@ -69,7 +69,7 @@ pub(super) fn main(global: &Global, args: &Args, output: &Output) -> Result<Exit
     Ok(Exit::Ok)
 }
 
-fn find(global: &Global, run: &str) -> Result<RunResult, Problem> {
+pub(super) fn find(global: &Global, run: &str) -> Result<RunResult, Problem> {
     let none = || Problem::usage(anyhow::anyhow!("no run is stored yet"));
     let store = Reader::open(&session::storage(global)?)
         .map_err(Problem::not_tested)?

@@ -1,4 +1,8 @@
+mod history;
+mod migration;
+mod retention;
 mod runs;
+mod trouble;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -207,7 +211,7 @@ async fn newer_schema_is_refused() {
     drop(connection);
     let error = refusal(directory.path()).await;
     let expected = format!(
-        "the store {} has schema 99, this version knows no later one than 1; use the newer version again, or another --storage.path",
+        "the store {} has schema 99, this version knows no later one than 2; use the newer version again, or another --storage.path",
         directory.path().join("postrider.db").display()
     );
     assert_eq!(error.to_string(), expected);

@@ -17,6 +17,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("demo", &["result", "schema"]),
     ("explain", &["config"]),
+    ("histogram", &["result"]),
     ("ledger", &["mailbox::news"]),
     ("mailbox", &[]),
     (
@@ -31,7 +32,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "store",
         ],
     ),
-    ("report", &["result"]),
+    ("report", &["histogram::quantile", "result"]),
     ("result", &[]),
     ("run", &["config::plan", "mailbox", "pipeline", "result"]),
     ("run::document", &["result", "run::event"]),
@@ -40,7 +41,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("schema", &["config::raw", "result"]),
     (
         "store",
-        &["ledger", "mailbox::news", "result", "run::document"],
+        &[
+            "histogram",
+            "ledger",
+            "mailbox::news",
+            "result",
+            "run::document",
+        ],
     ),
 ];
 
@@ -103,6 +110,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
         "Serialize",
         &[
             "src/result.rs",
+            "src/result/",
             "src/report/json.rs",
             "src/config/render/",
             "src/store/",

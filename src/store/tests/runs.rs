@@ -5,7 +5,7 @@ use crate::ledger::sample::at;
 use crate::result::{CheckResult, RunHead, SCHEMA_VERSION, SourceResult, StatusWord};
 use crate::store::{Batch, RunSearch, Store};
 
-fn head(id: &str, second: i64) -> RunHead {
+pub(super) fn head(id: &str, second: i64) -> RunHead {
     RunHead {
         id: id.to_owned(),
         origin: "cli".to_owned(),
@@ -20,7 +20,7 @@ fn head(id: &str, second: i64) -> RunHead {
     }
 }
 
-fn check(number: u32, status: StatusWord) -> CheckResult {
+pub(super) fn check(number: u32, status: StatusWord) -> CheckResult {
     CheckResult {
         number,
         scenario: "flow".to_owned(),
