@@ -5,18 +5,22 @@
 
 mod cold_start;
 mod lab;
+mod ledger_writes;
 mod nagios;
 mod onlookers;
 mod round_trip_cpu;
 mod sighting;
 mod spread;
+mod store_year;
 
 type Measurement = fn() -> anyhow::Result<()>;
 
-const MEASUREMENTS: [(&str, Measurement); 3] = [
+const MEASUREMENTS: [(&str, Measurement); 5] = [
     ("sighting", sighting::measure),
     ("round_trip_cpu", round_trip_cpu::measure),
     ("cold_start", cold_start::measure),
+    ("store_year", store_year::measure),
+    ("ledger_writes", ledger_writes::measure),
 ];
 
 fn main() -> anyhow::Result<()> {

@@ -75,7 +75,7 @@ impl Histogram {
     /// The longest, to three digits; `None` when nothing was counted.
     #[must_use]
     pub fn max(&self) -> Option<Duration> {
-        (!self.is_empty()).then(|| Duration::from_micros(self.0.max()))
+        (!self.is_empty()).then(|| self.middle(self.0.max()))
     }
 
     /// The time that this share of all did not exceed; `None` when there are too few to say so.
@@ -84,8 +84,13 @@ impl Histogram {
         let carried = self.len() >= quantile.needs();
         carried.then(|| {
             let value = self.0.value_at_quantile(quantile.ratio());
-            Duration::from_micros(value.min(self.0.max()))
+            self.middle(value.min(self.0.max()))
         })
+    }
+
+    /// The middle of a value's bucket: its upper edge would make short times up to half a millisecond longer.
+    fn middle(&self, value: u64) -> Duration {
+        Duration::from_micros(self.0.median_equivalent(value))
     }
 
     /// How many lie between two times, both included, to three digits; for charts.
