@@ -63,59 +63,36 @@ impl Store {
         let decision = decide(aged, &keep, there_is);
         self.remove_history(decision.history_before, aged, &mut done)
             .await?;
-        self.remove_hourly(Hourly::Samples, decision.samples_before, aged, &mut done)
+        let samples = decision.samples_before;
+        self.remove_hourly(Hourly::Samples, samples, aged, &mut done)
             .await?;
-        self.remove_entries(
-            Kind::Any,
-            decision.details_before,
-            u64::MAX,
-            aged,
-            &mut done,
-        )
-        .await?;
-        self.remove_runs(
-            Kind::Any,
-            decision.details_before,
-            u64::MAX,
-            aged,
-            &mut done,
-        )
-        .await?;
-        let ordinary = decision.ordinary_before;
-        self.remove_entries(
-            Kind::Ordinary,
-            ordinary,
-            decision.ordinary_entries,
-            aged,
-            &mut done,
-        )
-        .await?;
-        self.remove_runs(
-            Kind::Ordinary,
-            ordinary,
-            decision.ordinary_checks,
-            aged,
-            &mut done,
-        )
-        .await?;
-        let left = |most: u64, gone: u64| most.saturating_sub(gone);
-        let (entries, checks) = (done.entries, done.checks);
-        self.remove_entries(
-            Kind::Any,
-            ordinary,
-            left(decision.entries, entries),
-            aged,
-            &mut done,
-        )
-        .await?;
-        self.remove_runs(
-            Kind::Any,
-            ordinary,
-            left(decision.checks, checks),
-            aged,
-            &mut done,
-        )
-        .await?;
+        let all = u64::MAX;
+        for (kind, before, most) in [
+            (Kind::Any, decision.details_before, all),
+            (
+                Kind::Ordinary,
+                decision.entries_before,
+                decision.ordinary_entries,
+            ),
+            (Kind::Any, decision.entries_before, decision.entries),
+        ] {
+            let left = most.saturating_sub(done.entries);
+            self.remove_entries(kind, before, left, aged, &mut done)
+                .await?;
+        }
+        for (kind, before, most) in [
+            (Kind::Any, decision.details_before, all),
+            (
+                Kind::Ordinary,
+                decision.runs_before,
+                decision.ordinary_checks,
+            ),
+            (Kind::Any, decision.runs_before, decision.checks),
+        ] {
+            let left = most.saturating_sub(done.checks);
+            self.remove_runs(kind, before, left, aged, &mut done)
+                .await?;
+        }
         if let Some(before) = decision.too_large_before {
             self.shrink(before, aged, keep.size, &mut done).await?;
         }

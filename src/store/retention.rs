@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use super::counts::hour_of;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
-/// Ordinary details stay at least so long: a second copy of a mail may come hours later.
-const ORDINARY_AT_LEAST: Duration = DAY;
-/// When the store is too large, nothing younger is removed: it is what people look at now.
+/// However many there are, entries stay at least so long: a second copy of a mail may come hours later.
+const ENTRIES_AT_LEAST: Duration = DAY;
+/// Whatever the limits, nothing younger is removed: it is what people look at now.
 const UNTOUCHED: Duration = Duration::from_secs(3600);
 /// How far the clock that ages things may move at once. A clock that jumps a year ahead for an hour must not remove
 /// the year; after a month's sleep it takes some hours to catch up.
@@ -67,8 +67,10 @@ pub(super) struct Decision {
     pub(super) samples_before: i64,
     /// Every detail that began before.
     pub(super) details_before: Timestamp,
-    /// Of what began before, the ordinary may be removed to keep the numbers.
-    pub(super) ordinary_before: Timestamp,
+    /// Entries planned before may be removed when there are too many.
+    pub(super) entries_before: Timestamp,
+    /// Runs that began before may be removed when there are too many.
+    pub(super) runs_before: Timestamp,
     /// So many ordinary checks too many.
     pub(super) ordinary_checks: u64,
     /// So many ordinary entries too many.
@@ -89,7 +91,8 @@ pub(super) fn decide(now: Timestamp, keep: &Retention, there_is: Occupancy) -> D
         history_before: hour(keep.time),
         samples_before: hour(keep.samples.min(keep.time)),
         details_before: ago(keep.details.min(keep.time)),
-        ordinary_before: ago(ORDINARY_AT_LEAST.min(keep.time)),
+        entries_before: ago(ENTRIES_AT_LEAST.min(keep.time)),
+        runs_before: ago(UNTOUCHED.min(keep.time)),
         ordinary_checks: there_is.checks.saturating_sub(keep.checks),
         ordinary_entries: there_is.entries.saturating_sub(keep.entries),
         checks: there_is
@@ -128,7 +131,8 @@ mod tests {
         assert_eq!(decision.history_before, 2);
         assert_eq!(decision.samples_before, (400 - 21) * 24 + 2);
         assert_eq!(decision.details_before, at(310 * 86_400 + 7_200));
-        assert_eq!(decision.ordinary_before, at(399 * 86_400 + 7_200));
+        assert_eq!(decision.entries_before, at(399 * 86_400 + 7_200));
+        assert_eq!(decision.runs_before, at(400 * 86_400 + 3_600));
         assert_eq!(decision.too_large_before, None);
         assert_eq!((decision.ordinary_checks, decision.entries), (0, 0));
     }
@@ -162,7 +166,7 @@ mod tests {
         let decision = decide(now, &keep, Occupancy::default());
         assert_eq!(decision.samples_before, decision.history_before);
         assert_eq!(decision.details_before, at(1_800_000_000 - 7200));
-        assert_eq!(decision.ordinary_before, decision.details_before);
+        assert_eq!(decision.entries_before, decision.details_before);
     }
 
     #[test]
@@ -180,7 +184,7 @@ mod tests {
             let there_is = Occupancy { bytes, checks, entries };
             let decision = decide(at(now), &Retention::default(), there_is);
             let young = at(now - 3600);
-            prop_assert!(decision.details_before <= young && decision.ordinary_before <= young);
+            prop_assert!(decision.details_before <= young && decision.entries_before <= young && decision.runs_before <= young);
             prop_assert!(decision.too_large_before.is_none_or(|before| before <= young));
             prop_assert!(decision.history_before <= decision.samples_before);
         }
