@@ -242,6 +242,7 @@ fn check(n: i64, at: Timestamp, entry: &str) -> CheckResult {
         attempts: 1,
         started_at: at.to_string(),
         duration_seconds: 5.1,
+        queued_seconds: None,
         phases_seconds: PHASES
             .iter()
             .map(|(name, ms, _)| ((*name).to_owned(), ms / 1e3))

@@ -3,7 +3,9 @@
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod daemon;
 pub mod demo;
+pub mod doctor;
 pub mod explain;
 pub mod histogram;
 pub mod ledger;
@@ -12,5 +14,7 @@ pub mod pipeline;
 pub mod report;
 pub mod result;
 pub mod run;
+pub mod scheduler;
 pub mod schema;
 pub mod store;
+pub mod vantage;

@@ -9,6 +9,7 @@ mod seen;
 mod task;
 #[cfg(test)]
 mod tests;
+mod unsaved;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,8 +25,9 @@ use tokio::task::JoinHandle;
 use crate::clock::Clock;
 use crate::ledger::Balance;
 use crate::mailbox::news::{Interest, News, Position};
+use crate::result::{CheckResult, RunResult};
 use crate::run::event::Event;
-use crate::store::{Store, StoreError};
+use crate::store::{RunSearch, Store, StoreError};
 use post::{Request, RunPost};
 use task::Task;
 
@@ -49,14 +51,30 @@ pub enum Told {
     /// A run's event, after it was stored.
     Run(Arc<Event>),
     /// A mail that had been given up turned up: its verdict is put right. Told once for each mail.
-    Corrected {
-        /// The mail.
-        entry: EntryId,
-        /// What was said of it before.
-        before: EntryState,
-        /// What is true.
-        after: EntryState,
-    },
+    Corrected(Arc<Correction>),
+}
+
+/// A mail that had been given up and turned up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Correction {
+    /// The mail.
+    pub entry: EntryId,
+    /// What was said of it before.
+    pub before: EntryState,
+    /// What is true.
+    pub after: EntryState,
+    /// The run that sent it.
+    pub run: String,
+    /// Its scenario.
+    pub scenario: String,
+    /// Its step.
+    pub step: String,
+    /// Where it was sent to: `mx2.example.net [192.0.2.1]:25`.
+    pub route: String,
+    /// The mailbox in which it turned up.
+    pub mailbox: String,
+    /// From the final reply until it was seen, where there was such a reply.
+    pub arrived_after: Option<Duration>,
 }
 
 /// How the other parts talk to the pipeline. Cheap to clone.
@@ -78,6 +96,8 @@ struct Shared {
     /// Mails whose final dot may have been written, and of which nothing more is known.
     completing: Mutex<HashSet<EntryId>>,
     told: broadcast::Sender<Told>,
+    /// Why the store cannot be written now.
+    trouble: watch::Sender<Option<String>>,
 }
 
 /// Starts the pipeline on a store: reads back what is open, settles what an earlier process left half-done, and
@@ -97,6 +117,7 @@ pub async fn start(
         interests: Mutex::default(),
         completing: Mutex::default(),
         told: broadcast::channel(TOLD_QUEUE).0,
+        trouble: watch::Sender::new(None),
     });
     let handle = PipelineHandle {
         requests,
@@ -155,6 +176,28 @@ impl PipelineHandle {
         self.store.position(mailbox, folder).await
     }
 
+    /// What the store holds of a run, by its whole id.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn run(&self, id: &str) -> Result<Option<RunResult>, StoreError> {
+        Ok(match self.store.run_by_prefix(id).await? {
+            RunSearch::One(result) => Some(*result),
+            RunSearch::None | RunSearch::Several(_) => None,
+        })
+    }
+
+    /// What the checks of a run have said so far; empty when the run is not in the store.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn checks_of(&self, run: &str) -> Result<Vec<CheckResult>, StoreError> {
+        Ok(match self.store.run_by_prefix(run).await? {
+            RunSearch::One(result) => result.checks,
+            RunSearch::None | RunSearch::Several(_) => Vec::new(),
+        })
+    }
+
     /// What happens from now on. A listener that falls far behind misses the oldest and is told how many.
     #[must_use]
     pub fn listen(&self) -> broadcast::Receiver<Told> {
@@ -169,6 +212,18 @@ impl PipelineHandle {
             // A pipeline that has ended has released everything.
             let _ = answered.await;
         }
+    }
+
+    /// Why the store cannot be written now; `None` while it can.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        self.shared.trouble.borrow().clone()
+    }
+
+    /// Another time after which mails are given up, for those whose final reply is still to come.
+    pub async fn set_lost_after(&self, lost_after: Duration) {
+        // A pipeline that has ended gives nothing up any more.
+        let _ = self.ask(Request::LostAfter(lost_after)).await;
     }
 
     /// How many mails are where, over the whole ledger.

@@ -2,10 +2,10 @@
 
 use super::moment::Moment;
 use super::output::Output;
-use super::{Exit, Global, Problem, session};
+use super::{Exit, Global, Problem, show};
 use crate::report::{json, listing};
 use crate::result::StatusWord;
-use crate::store::{CheckSearch, Reader};
+use crate::store::CheckSearch;
 
 /// More are a job for the data itself.
 const MOST: i64 = 100_000;
@@ -66,9 +66,7 @@ pub(super) fn main(global: &Global, args: &Args, output: &Output) -> Result<Exit
         since: args.since.map(|since| since.before(now)),
         limit: args.limit,
     };
-    let store = Reader::open(&session::storage(global)?)
-        .map_err(Problem::not_tested)?
-        .ok_or_else(|| Problem::usage(anyhow::anyhow!("no run is stored yet")))?;
+    let store = show::open(global)?;
     let found = store.checks(&search).map_err(Problem::not_tested)?;
     let text = match args.format {
         Form::Json => json::document(&found).map_err(Problem::not_tested)?,

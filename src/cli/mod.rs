@@ -1,10 +1,13 @@
 //! The command line: one file for each subcommand.
 
 mod completions;
+mod correction;
 mod demo;
+mod doctor;
 mod exit;
 mod explain;
 mod history;
+mod hold;
 mod interrupt;
 mod list;
 mod moment;
@@ -15,6 +18,7 @@ mod report;
 mod run;
 mod schema;
 mod send;
+mod serve;
 mod session;
 mod show;
 mod validate;
@@ -31,10 +35,10 @@ const ABOUT: &str = "End-to-end checks for a mail platform: tagged mail through 
 
 const AFTER_HELP: &str = "\
 Examples:
-  postrider demo                                    ten seconds, no network, no account
-  postrider run --tag smoke                         everything tagged smoke
-  postrider run mx-delivery --mx mx2.example.net -6
-  postrider validate                                check the files; contacts nothing
+  postrider demo                      ten seconds, no network, no account
+  postrider run --tag smoke           everything tagged smoke
+  postrider run every-mx --mx mx2.example.net -6
+  postrider validate                  check the files; contacts nothing
 
 Exit codes: 0 ok · 1 failed · 2 usage or configuration · 3 not tested · 4 nothing to run · 130 SIGINT · 143 SIGTERM
 Documentation: the docs/ directory of the project, and `postrider explain CODE`";
@@ -51,6 +55,7 @@ pub struct Cli {
 
 /// Options that every command knows.
 #[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Global {
     /// Main configuration file [default: ./postrider.yaml, then the user's, then /etc/postrider/postrider.yaml]
     #[arg(
@@ -96,12 +101,16 @@ enum Command {
     Validate(validate::Args),
     /// List scenarios, steps, mailboxes and nodes
     List(list::Args),
+    /// Run scenarios by their schedules, as a daemon
+    Serve(Box<serve::Args>),
     /// Show one stored run or check: waterfall, transcript, hops
     Show(show::Args),
     /// List recent checks, newest first
     History(history::Args),
     /// Report how all checks did over a period: success, mails, percentiles; or a stored run once more
     Report(report::Args),
+    /// Is this vantage point fit? Routes, DNS, PTR, port 25, clock, store
+    Doctor(doctor::Args),
     /// Explain a reason or diagnostic code
     Explain(explain::Args),
     /// Print a JSON Schema
@@ -118,7 +127,10 @@ pub fn main() -> ExitCode {
     // Usage errors exit with 2 and help with 0, as clap does by itself.
     let cli = Cli::parse();
     let output = Output::new(&cli.global);
-    output::start_log(&cli.global);
+    match &cli.command {
+        Command::Serve(args) => args.start_log(),
+        _ => output::start_log(&cli.global),
+    }
     let global = &cli.global;
     let done = match cli.command {
         Command::Demo(args) => demo::main(global, &args, &output),
@@ -126,9 +138,11 @@ pub fn main() -> ExitCode {
         Command::Send(args) => send::main(global, &args, &output),
         Command::Validate(args) => validate::main(global, &args, &output),
         Command::List(args) => list::main(global, &args, &output),
+        Command::Serve(args) => serve::main(global, &args, &output),
         Command::Show(args) => show::main(global, &args, &output),
         Command::History(args) => history::main(global, &args, &output),
         Command::Report(args) => report::main(global, &args, &output),
+        Command::Doctor(args) => doctor::main(global, &args, &output),
         Command::Explain(args) => explain::main(&args, &output),
         Command::Schema(args) => schema::main(&args, &output),
         Command::Completions(args) => completions::main(&args, &output),

@@ -40,15 +40,11 @@ impl Output {
             When::Never => false,
             When::Auto => !set("NO_COLOR") && !dumb && (terminal || set("FORCE_COLOR")),
         };
-        let width = std::env::var("COLUMNS")
-            .ok()
-            .and_then(|columns| columns.parse().ok())
-            .unwrap_or(100);
         Self {
             style: Style {
                 colour,
                 ascii: global.ascii || dumb || !utf8_locale(),
-                width,
+                width: columns(terminal),
             },
             terminal,
             progress: std::io::stderr().is_terminal() && !dumb && !global.quiet,
@@ -115,6 +111,19 @@ impl Write for Log {
     }
 }
 
+/// Columns of the terminal: what the environment says of it, else what it says of itself.
+fn columns(terminal: bool) -> usize {
+    let said = std::env::var("COLUMNS").ok();
+    let measured = || {
+        let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok();
+        size.filter(|_| terminal).map(|size| size.ws_col.into())
+    };
+    said.and_then(|columns| columns.parse().ok())
+        .or_else(measured)
+        .filter(|columns| *columns > 0)
+        .unwrap_or(100)
+}
+
 fn utf8_locale() -> bool {
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
         .iter()
@@ -139,5 +148,14 @@ pub(super) fn start_log(global: &Global) {
         .with_ansi(false)
         .without_time()
         .with_target(false)
+        .try_init();
+}
+
+/// Logs of the daemon, for machines.
+pub(super) fn start_log_lines(level: &str, form: crate::daemon::Form) {
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::new(level))
+        .with_writer(|| Log)
+        .event_format(crate::daemon::Line::new(form, crate::clock::now))
         .try_init();
 }

@@ -4,7 +4,7 @@ use super::moment::Moment;
 use super::output::Output;
 use super::{Exit, Global, Problem, session, show};
 use crate::report::{human, json, period, waterfall};
-use crate::store::{PeriodSearch, Reader};
+use crate::store::PeriodSearch;
 
 /// Arguments of `report`.
 #[derive(Debug, Clone, clap::Args)]
@@ -53,7 +53,8 @@ fn of_run(global: &Global, run: &str, form: Form, output: &Output) -> Result<Str
         Form::Json => json::document(&result).map_err(Problem::not_tested)?,
         Form::Text => {
             let mut text = waterfall::run_heading(&result.run, output.style);
-            text.push_str(&human::blocks(&result, output.style));
+            let show = session::show_command(global);
+            text.push_str(&human::blocks(&result, Some(&show), output.style));
             text.push_str(&human::counts(&result, output.style));
             text
         }
@@ -75,9 +76,7 @@ fn of_period(global: &Global, args: &Args, output: &Output) -> Result<String, Pr
             search.until
         )));
     }
-    let store = Reader::open(&session::storage(global)?)
-        .map_err(Problem::not_tested)?
-        .ok_or_else(|| Problem::usage(anyhow::anyhow!("no run is stored yet")))?;
+    let store = show::open(global)?;
     let report = store.period(&search).map_err(Problem::not_tested)?;
     Ok(match args.format {
         Form::Json => json::document(&report).map_err(Problem::not_tested)?,

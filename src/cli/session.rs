@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use postrider_probes::account::{Security, Trust};
 use postrider_probes::net::{Net, SystemNet};
 use postrider_probes::slots::Slots;
 use postrider_probes::tls::load_system_roots;
@@ -18,6 +17,7 @@ use crate::mailbox::{self, Watches};
 use crate::pipeline::{self, PipelineHandle, Settings};
 use crate::run::Engine;
 use crate::store::{Retention, Store};
+use crate::vantage::Vantage;
 
 /// Everything that is open.
 pub(super) struct Session {
@@ -39,7 +39,7 @@ impl Session {
         let (pipeline, task) = pipeline::start(store.clone(), settings)
             .await
             .map_err(Problem::not_tested)?;
-        if trusts_the_system(&plan) {
+        if plan.trusts_the_system() {
             // Reading the system's authorities must not count as the first server's handshake.
             let _ = tokio::task::spawn_blocking(load_system_roots).await;
         }
@@ -55,12 +55,19 @@ impl Session {
             now: clock::now,
             seed: rand::random(),
         });
+        let vantage = Arc::new(Vantage::new(
+            plan.canaries.clone(),
+            Arc::clone(&net),
+            clock::now,
+        ));
+        let slots = Slots::new(plan.connections_per_address);
         let engine = Engine {
+            vantage,
             plan: Arc::new(plan),
             net,
             pipeline: pipeline.clone(),
             watches,
-            slots: Slots::default(),
+            slots: Arc::new(slots),
             now: clock::now,
         };
         Ok(Self {
@@ -84,16 +91,6 @@ impl Session {
         let _ = self.task.await;
         closed.map_err(|failure| Problem::not_tested(anyhow::anyhow!("{}", failure.line())))
     }
-}
-
-fn trusts_the_system(plan: &Plan) -> bool {
-    let system = |trust: &Trust| trust.ca_file.is_none() && trust.pin.is_none() && !trust.insecure;
-    let mailboxes = plan
-        .mailboxes
-        .values()
-        .filter_map(|mailbox| mailbox.imap.as_ref())
-        .filter(|imap| imap.security != Security::None);
-    system(&plan.platform.trust) || mailboxes.map(|imap| &imap.trust).any(system)
 }
 
 /// The runtime of commands that touch the network.
@@ -165,4 +162,46 @@ pub(super) fn storage(global: &Global) -> Result<PathBuf, Problem> {
                 "neither XDG_STATE_HOME nor HOME is set: name a directory with --storage.path"
             ))
         })
+}
+
+/// The command that finds what this one stores: it names the store unless the environment or the default does.
+pub(super) fn show_command(global: &Global) -> String {
+    let from_environment = std::env::var_os("POSTRIDER_STORAGE_PATH").map(PathBuf::from);
+    match &global.storage {
+        Some(storage) if from_environment.as_ref() != Some(storage) => show_in(storage),
+        _ => "postrider show".to_owned(),
+    }
+}
+
+/// The command that shows what is in this store.
+pub(super) fn show_in(storage: &Path) -> String {
+    format!("postrider show --storage.path {}", shell_word(storage))
+}
+
+/// A path as a shell takes it.
+pub(super) fn shell_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+@%:=,".contains(c);
+    match !text.is_empty() && text.chars().all(plain) {
+        true => text,
+        false => format!("'{}'", text.replace('\'', "'\\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_one_word_of_a_shell() {
+        for (path, word) in [
+            ("lab/state-1", "lab/state-1"),
+            ("", "''"),
+            ("my lab", "'my lab'"),
+            ("it's $HOME", r"'it'\''s $HOME'"),
+            ("~/x", "'~/x'"),
+        ] {
+            assert_eq!(shell_word(Path::new(path)), word);
+        }
+    }
 }

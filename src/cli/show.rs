@@ -1,5 +1,7 @@
 //! `show`: one stored run, or one of its checks in full.
 
+use std::path::Path;
+
 use super::output::Output;
 use super::run::Form;
 use super::{Exit, Global, Problem, session};
@@ -52,7 +54,8 @@ pub(super) fn main(global: &Global, args: &Args, output: &Output) -> Result<Exit
             .collect(),
         Form::Human => {
             let mut text = waterfall::run_heading(&result.run, output.style);
-            text.push_str(&human::blocks(&result, output.style));
+            let show = session::show_command(global);
+            text.push_str(&human::blocks(&result, Some(&show), output.style));
             text.push_str(&human::counts(&result, output.style));
             if args.transcript {
                 text.extend(
@@ -69,11 +72,24 @@ pub(super) fn main(global: &Global, args: &Args, output: &Output) -> Result<Exit
     Ok(Exit::Ok)
 }
 
-pub(super) fn find(global: &Global, run: &str) -> Result<RunResult, Problem> {
-    let none = || Problem::usage(anyhow::anyhow!("no run is stored yet"));
-    let store = Reader::open(&session::storage(global)?)
+/// The store, when something is in it.
+pub(super) fn open(global: &Global) -> Result<Reader, Problem> {
+    let storage = session::storage(global)?;
+    Reader::open(&storage)
         .map_err(Problem::not_tested)?
-        .ok_or_else(none)?;
+        .ok_or_else(|| nothing(&storage))
+}
+
+fn nothing(storage: &Path) -> Problem {
+    let place = storage.display();
+    Problem::usage(anyhow::anyhow!(
+        "no run is stored yet in {place}; name another directory with --storage.path"
+    ))
+}
+
+pub(super) fn find(global: &Global, run: &str) -> Result<RunResult, Problem> {
+    let store = open(global)?;
+    let none = || session::storage(global).map_or_else(|problem| problem, |place| nothing(&place));
     let id = match run {
         "last" => {
             store

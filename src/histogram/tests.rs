@@ -245,6 +245,7 @@ fn check(status: StatusWord, phases: &[(&str, f64)]) -> CheckResult {
         attempts: 1,
         started_at: "2026-11-21T12:00:00Z".to_owned(),
         duration_seconds: 0.0,
+        queued_seconds: None,
         phases_seconds: phases
             .iter()
             .map(|(name, seconds)| ((*name).to_owned(), *seconds))

@@ -39,11 +39,16 @@ impl Reader {
 
 fn list(connection: &Connection, search: &CheckSearch) -> Result<CheckListing, Fault> {
     let mut statement = connection.prepare(
-        "SELECT checks.run, checks.document, json_extract(runs.head, '$.origin')
-         FROM checks INDEXED BY checks_by_time CROSS JOIN runs ON runs.id = checks.run
-         WHERE (?1 IS NULL OR checks.scenario = ?1) AND (?2 IS NULL OR checks.step = ?2)
-           AND (?3 IS NULL OR checks.status = ?3) AND checks.started_at_us >= ?4
-         ORDER BY checks.started_at_us DESC, checks.run DESC, checks.number DESC LIMIT ?5",
+        "WITH found AS (
+             SELECT run, number FROM checks INDEXED BY checks_by_time
+             WHERE (?1 IS NULL OR scenario = ?1) AND (?2 IS NULL OR step = ?2)
+               AND (?3 IS NULL OR status = ?3) AND started_at_us >= ?4
+             ORDER BY started_at_us DESC, run DESC, number DESC LIMIT ?5
+         )
+         SELECT checks.run, checks.document, json_extract(runs.head, '$.origin')
+         FROM found JOIN checks ON checks.run = found.run AND checks.number = found.number
+              JOIN runs ON runs.id = checks.run
+         ORDER BY checks.started_at_us DESC, checks.run DESC, checks.number DESC",
     )?;
     let mut rows = statement.query(params![
         search.scenario,

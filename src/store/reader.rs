@@ -10,6 +10,9 @@ use super::runs::{self, RunSearch};
 use super::schema;
 use crate::result::RunHead;
 
+/// A report reads the hours of a period again for each series; the negative number means KiB.
+const CACHE_KIB: i64 = -65_536;
+
 /// A store that is only read. It takes no lock, so it works beside a running instance.
 #[derive(Debug)]
 pub struct Reader {
@@ -32,6 +35,7 @@ impl Reader {
             let connection = Connection::open_with_flags(&path, flags)?;
             connection.busy_timeout(BUSY_TIMEOUT)?;
             connection.pragma_update(None, "query_only", true)?;
+            connection.pragma_update(None, "cache_size", CACHE_KIB)?;
             connection.pragma_update(None, "trusted_schema", false)?;
             schema::check(&connection)?;
             Ok(connection)

@@ -41,7 +41,7 @@ impl Default for Retention {
             size: 5_000_000_000,
             samples: 21 * DAY,
             details: 90 * DAY,
-            checks: 100_000,
+            checks: 75_000,
             entries: 200_000,
         }
     }

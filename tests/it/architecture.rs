@@ -15,11 +15,25 @@ use source::{
 const MAY_USE: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("config", &[]),
+    (
+        "daemon",
+        &[
+            "clock",
+            "config",
+            "mailbox",
+            "pipeline",
+            "run",
+            "scheduler",
+            "store",
+            "vantage",
+        ],
+    ),
     ("demo", &["result", "schema"]),
+    ("doctor", &["config::plan", "vantage"]),
     ("explain", &["config"]),
     ("histogram", &["result"]),
     ("ledger", &["mailbox::news"]),
-    ("mailbox", &[]),
+    ("mailbox", &["ledger::recognise"]),
     (
         "pipeline",
         &[
@@ -34,10 +48,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("report", &["histogram::quantile", "result"]),
     ("result", &[]),
-    ("run", &["config::plan", "mailbox", "pipeline", "result"]),
+    (
+        "run",
+        &["config::plan", "mailbox", "pipeline", "result", "vantage"],
+    ),
     ("run::document", &["result", "run::event"]),
     ("run::event", &["config::plan"]),
     ("run::select", &["config::plan"]),
+    ("scheduler", &["clock", "config::plan", "run::event"]),
     ("schema", &["config::raw", "result"]),
     (
         "store",
@@ -49,6 +67,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "run::document",
         ],
     ),
+    ("vantage", &[]),
 ];
 
 /// Names that stand only in some places: what, where (paths begin so), and what to do instead. Tests are free.

@@ -76,6 +76,7 @@ fn check(number: u32, at: Timestamp, status: StatusWord) -> CheckResult {
         attempts: 1,
         started_at: at.to_string(),
         duration_seconds: 0.25,
+        queued_seconds: None,
         phases_seconds: [("connect".to_owned(), 0.021)].into(),
         source: SourceResult {
             file: "flow.yaml".to_owned(),
@@ -293,13 +294,9 @@ fn full_disk_stops_the_sending_and_says_so() {
         .output()
         .unwrap();
     let (code, out, err) = said(&output);
-    assert_eq!(code, 3, "{err}");
-    // What sends no mail goes on.
-    assert!(out.contains("0 failed · 0 degraded · 1 passed"), "{out}");
-    assert!(
-        err.contains(
-            "error: store-failed: the store state/postrider.db is full: database or disk is full; make room on its disk"
-        ),
-        "{err}"
-    );
+    // Not tested, and blamed on nobody else.
+    assert_eq!(code, 3, "{out}{err}");
+    assert!(out.contains("\n0 failed · "), "{out}");
+    let line = "store-failed: the store state/postrider.db is full: database or disk is full; make room on its disk, or lower --storage.retention.size: nothing is sent until it can be written";
+    assert!(out.contains(line) || err.contains(line), "{out}{err}");
 }

@@ -3,12 +3,14 @@
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use postrider::result::{CheckResult, RunResult};
 use serde_json::Value;
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 /// No test is waited for longer.
@@ -40,15 +42,30 @@ impl Program {
         self
     }
 
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.0.env(name, value);
+        self
+    }
+
+    /// What it says on standard error goes to this file, so that it can be read while it runs.
+    pub(crate) fn telling(mut self, file: &Path) -> Self {
+        self.0.stderr(std::fs::File::create(file).unwrap());
+        self
+    }
+
     /// Runs it to its end.
     pub(crate) async fn end(self) -> Ran {
         self.start().end().await
     }
 
     pub(crate) fn start(mut self) -> Running {
+        let began = Instant::now();
+        let mut child = self.0.spawn().unwrap();
         Running {
-            began: Instant::now(),
-            child: self.0.spawn().unwrap(),
+            began,
+            stdout: Collected::from(child.stdout.take().unwrap()),
+            stderr: child.stderr.take().map(Collected::from),
+            child,
         }
     }
 }
@@ -58,6 +75,39 @@ impl Program {
 pub(crate) struct Running {
     began: Instant,
     child: Child,
+    stdout: Collected,
+    /// Unless it goes to a file.
+    stderr: Option<Collected>,
+}
+
+/// What came out of a pipe so far.
+#[derive(Debug)]
+struct Collected {
+    text: Arc<Mutex<Vec<u8>>>,
+    reading: JoinHandle<()>,
+}
+
+impl Collected {
+    fn from(mut pipe: impl AsyncRead + Unpin + Send + 'static) -> Self {
+        let text = Arc::new(Mutex::new(Vec::new()));
+        let all = Arc::clone(&text);
+        let reading = tokio::spawn(async move {
+            let mut part = [0; 8192];
+            while let Ok(length @ 1..) = pipe.read(&mut part).await {
+                all.lock().unwrap().extend_from_slice(&part[..length]);
+            }
+        });
+        Self { text, reading }
+    }
+
+    fn so_far(&self) -> String {
+        String::from_utf8_lossy(&self.text.lock().unwrap()).into_owned()
+    }
+
+    async fn all(self) -> String {
+        self.reading.await.unwrap();
+        String::from_utf8(std::mem::take(&mut *self.text.lock().unwrap())).unwrap()
+    }
 }
 
 impl Running {
@@ -66,16 +116,25 @@ impl Running {
 
         let signal = match name {
             "INT" => Signal::INT,
+            "HUP" => Signal::HUP,
+            "KILL" => Signal::KILL,
             _ => Signal::TERM,
         };
         let id = i32::try_from(self.child.id().unwrap()).unwrap();
         kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
+    /// What it has written to standard output so far.
+    pub(crate) fn printed(&self) -> String {
+        self.stdout.so_far()
+    }
+
     pub(crate) async fn end(mut self) -> Ran {
         let id = self.child.id().unwrap();
-        let mut stdout = self.child.stdout.take().unwrap();
-        let mut stderr = self.child.stderr.take().unwrap();
         let mut ran = Ran::default();
         let mut peak = 0;
         let ended = timeout(PATIENCE, async {
@@ -89,12 +148,14 @@ impl Running {
                     }
                 }
             };
-            let (status, out, err) = tokio::join!(
-                watched,
-                stdout.read_to_string(&mut ran.stdout),
-                stderr.read_to_string(&mut ran.stderr)
-            );
-            out.and(err).unwrap();
+            let err = async {
+                match self.stderr {
+                    Some(stderr) => stderr.all().await,
+                    None => String::new(),
+                }
+            };
+            let (status, out, err) = tokio::join!(watched, self.stdout.all(), err);
+            (ran.stdout, ran.stderr) = (out, err);
             status.code()
         });
         let code = ended.await.expect("the program has not ended in time");
