@@ -5,20 +5,24 @@
 
 mod cold_start;
 mod lab;
+mod ledger_writes;
 mod metrics;
 mod nagios;
 mod onlookers;
 mod round_trip_cpu;
 mod sighting;
 mod spread;
+mod store_year;
 
 type Measurement = fn() -> anyhow::Result<()>;
 
-const MEASUREMENTS: [(&str, Measurement); 4] = [
+const MEASUREMENTS: [(&str, Measurement); 6] = [
     ("sighting", sighting::measure),
     ("round_trip_cpu", round_trip_cpu::measure),
     ("cold_start", cold_start::measure),
     ("metrics", metrics::measure),
+    ("store_year", store_year::measure),
+    ("ledger_writes", ledger_writes::measure),
 ];
 
 fn main() -> anyhow::Result<()> {

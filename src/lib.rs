@@ -7,6 +7,7 @@ pub mod daemon;
 pub mod demo;
 pub mod doctor;
 pub mod explain;
+pub mod histogram;
 pub mod ledger;
 pub mod mailbox;
 pub mod metrics;

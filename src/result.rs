@@ -1,6 +1,9 @@
 //! The published result document: what `--format json` prints, what the store keeps, what every report is made from.
 //! Inner types never leave the program; this is their counterpart at the border, with a version.
 
+pub mod listing;
+pub mod period;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -73,6 +76,20 @@ pub enum StatusWord {
     Error,
     /// A rule said not to run.
     Skip,
+}
+
+impl StatusWord {
+    /// The word.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Degraded => "degraded",
+            Self::Fail => "fail",
+            Self::Error => "error",
+            Self::Skip => "skip",
+        }
+    }
 }
 
 /// How many checks have which status.

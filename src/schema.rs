@@ -6,6 +6,8 @@ use serde_json::Value;
 
 use crate::config::raw::{RawMain, RawScenario};
 use crate::result::RunResult;
+use crate::result::listing::CheckListing;
+use crate::result::period::PeriodReport;
 
 /// The schema of a scenario file, as published in `scenarios/scenario.v1.json`.
 #[must_use]
@@ -22,10 +24,27 @@ pub fn config() -> Value {
 /// The schema of the result document of `run --format json`, as published in `scenarios/result.v1.json`.
 #[must_use]
 pub fn result() -> Value {
+    printed::<RunResult>()
+}
+
+/// The schema of the document of `report --format json`, as published in `scenarios/period.v1.json`.
+#[must_use]
+pub fn period() -> Value {
+    printed::<PeriodReport>()
+}
+
+/// The schema of the document of `history --format json`, as published in `scenarios/history.v1.json`.
+#[must_use]
+pub fn history() -> Value {
+    printed::<CheckListing>()
+}
+
+/// The schema of something that the program prints.
+fn printed<T: JsonSchema>() -> Value {
     SchemaSettings::draft2020_12()
         .for_serialize()
         .into_generator()
-        .into_root_schema_for::<RunResult>()
+        .into_root_schema_for::<T>()
         .to_value()
 }
 

@@ -7,14 +7,17 @@ mod doctor;
 mod exit;
 mod explain;
 mod healthcheck;
+mod history;
 mod hold;
 mod interrupt;
 mod ledger;
 mod list;
+mod moment;
 mod online;
 mod output;
 mod progress;
 mod reload;
+mod report;
 mod run;
 mod schema;
 mod send;
@@ -110,6 +113,10 @@ enum Command {
     Ledger(ledger::Args),
     /// Show one mail's whole life
     Trace(trace::Args),
+    /// List recent checks, newest first
+    History(history::Args),
+    /// Report how all checks did over a period: success, mails, percentiles; or a stored run once more
+    Report(report::Args),
     /// Is this vantage point fit? Routes, DNS, PTR, port 25, clock, store
     Doctor(doctor::Args),
     /// Explain a reason or diagnostic code
@@ -147,6 +154,8 @@ pub fn main() -> ExitCode {
         Command::Show(args) => show::main(global, &args, &output),
         Command::Ledger(args) => ledger::main(global, &args, &output),
         Command::Trace(args) => trace::main(global, &args, &output),
+        Command::History(args) => history::main(global, &args, &output),
+        Command::Report(args) => report::main(global, &args, &output),
         Command::Doctor(args) => doctor::main(global, &args, &output),
         Command::Explain(args) => explain::main(&args, &output),
         Command::Reload(args) => reload::main(&args, &output),

@@ -21,6 +21,10 @@ enum Which {
     Config,
     /// The result document of `--format json`.
     Result,
+    /// The document of `report --format json`.
+    Period,
+    /// The document of `history --format json`.
+    History,
 }
 
 pub(super) fn main(args: &Args, output: &Output) -> Result<Exit, Problem> {
@@ -28,6 +32,8 @@ pub(super) fn main(args: &Args, output: &Output) -> Result<Exit, Problem> {
         Which::Scenario => schema::scenario(),
         Which::Config => schema::config(),
         Which::Result => schema::result(),
+        Which::Period => schema::period(),
+        Which::History => schema::history(),
     };
     output.print(&schema::text(&schema))?;
     Ok(Exit::Ok)

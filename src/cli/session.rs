@@ -16,13 +16,14 @@ use crate::config::{self, Format};
 use crate::mailbox::{self, Watches};
 use crate::pipeline::{self, PipelineHandle, Settings};
 use crate::run::Engine;
-use crate::store::Store;
+use crate::store::{Retention, Store};
 use crate::vantage::Vantage;
 
 /// Everything that is open.
 pub(super) struct Session {
     pub(super) engine: Arc<Engine>,
     pub(super) pipeline: PipelineHandle,
+    store: Store,
     task: JoinHandle<()>,
 }
 
@@ -35,7 +36,7 @@ impl Session {
             lost_after: plan.lost_after,
             clock: Clock::system(),
         };
-        let (pipeline, task) = pipeline::start(store, settings)
+        let (pipeline, task) = pipeline::start(store.clone(), settings)
             .await
             .map_err(Problem::not_tested)?;
         if plan.trusts_the_system() {
@@ -72,6 +73,7 @@ impl Session {
         Ok(Self {
             engine: Arc::new(engine),
             pipeline,
+            store,
             task,
         })
     }
@@ -79,6 +81,11 @@ impl Session {
     /// Removes own mail, logs out, commits, closes.
     pub(super) async fn close(self) -> Result<(), Problem> {
         self.engine.watches.shutdown().await;
+        // Where nothing runs for long, this is the only time to close hours and to remove what is too old.
+        let maintained = self.store.maintain(clock::now(), Retention::default());
+        if let Err(error) = maintained.await {
+            tracing::warn!(%error, "the store was not tidied up");
+        }
         let closed = self.pipeline.shutdown().await;
         // The task ends with the shutdown; its panic would have closed the inbox before.
         let _ = self.task.await;

@@ -1,5 +1,7 @@
 //! `show`: one stored run, or one of its checks in full.
 
+use std::path::Path;
+
 use super::output::Output;
 use super::run::Form;
 use super::{Exit, Global, Problem, session};
@@ -70,17 +72,24 @@ pub(super) fn main(global: &Global, args: &Args, output: &Output) -> Result<Exit
     Ok(Exit::Ok)
 }
 
-fn find(global: &Global, run: &str) -> Result<RunResult, Problem> {
+/// The store, when something is in it.
+pub(super) fn open(global: &Global) -> Result<Reader, Problem> {
     let storage = session::storage(global)?;
-    let none = || {
-        let place = storage.display();
-        Problem::usage(anyhow::anyhow!(
-            "no run is stored yet in {place}; name another directory with --storage.path"
-        ))
-    };
-    let store = Reader::open(&storage)
+    Reader::open(&storage)
         .map_err(Problem::not_tested)?
-        .ok_or_else(none)?;
+        .ok_or_else(|| nothing(&storage))
+}
+
+fn nothing(storage: &Path) -> Problem {
+    let place = storage.display();
+    Problem::usage(anyhow::anyhow!(
+        "no run is stored yet in {place}; name another directory with --storage.path"
+    ))
+}
+
+pub(super) fn find(global: &Global, run: &str) -> Result<RunResult, Problem> {
+    let store = open(global)?;
+    let none = || session::storage(global).map_or_else(|problem| problem, |place| nothing(&place));
     let id = match run {
         "last" => {
             store

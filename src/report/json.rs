@@ -8,7 +8,7 @@ use crate::result::{CheckResult, RunResult};
 ///
 /// # Errors
 /// When a value cannot be written as JSON; the types exclude that.
-pub fn document(result: &RunResult) -> serde_json::Result<String> {
+pub fn document(result: &impl Serialize) -> serde_json::Result<String> {
     serde_json::to_string_pretty(result).map(|text| text + "\n")
 }
 

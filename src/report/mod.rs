@@ -1,8 +1,11 @@
 //! Outputs: a result document in, text out. Nothing here reads a clock, a store or the network.
 
+pub mod csv;
 pub mod human;
 pub mod json;
+pub mod listing;
 pub mod mails;
+pub mod period;
 pub mod style;
 pub mod trace;
 pub mod waterfall;

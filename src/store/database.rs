@@ -10,9 +10,13 @@ use rusqlite::{Connection, OpenFlags};
 use super::error::{Fault, StoreError};
 use super::lock::Lock;
 use super::schema::migrate;
+use super::soundness;
 
 /// How long a lock of another SQLite client (a backup, a shell) is waited for.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Bytes that the write-ahead log may keep on the disk.
+const LOG_KEPT: i64 = 64 << 20;
 
 /// The database in a state directory.
 pub(super) const FILE_NAME: &str = "postrider.db";
@@ -91,7 +95,9 @@ fn connect(path: &Path, check: bool) -> Result<Connection, Fault> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.set_prepared_statement_cache_capacity(32);
+    connection.set_prepared_statement_cache_capacity(64);
+    // Free pages can be given back only when this is said before the first page is written.
+    connection.pragma_update(None, "auto_vacuum", "incremental")?;
     let mode: String =
         connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
     if mode != "wal" {
@@ -103,14 +109,12 @@ fn connect(path: &Path, check: bool) -> Result<Connection, Fault> {
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
+    // A log that a long reader let grow is cut when it can be.
+    connection.pragma_update(None, "journal_size_limit", LOG_KEPT)?;
     if check {
-        let verdict: String =
-            connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-        if verdict != "ok" {
-            return Err(Fault::Content(verdict));
-        }
+        soundness::check_at_start(&connection)?;
     }
-    migrate(&mut connection)?;
+    migrate(&mut connection, path)?;
     Ok(connection)
 }
 

@@ -33,6 +33,60 @@ pub enum StoreError {
         /// Ours.
         known: i64,
     },
+    /// Written by an earlier version, and only to be read.
+    #[error(
+        "the store {} has schema {found}, this needs {needed}; the next `run` or `serve` brings it up to date",
+        path.display()
+    )]
+    Older {
+        /// The database file.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// What is needed.
+        needed: i64,
+    },
+    /// It has to be brought up to date, and no copy could be kept before.
+    #[error("the store {} was left as it is: {problem}", path.display())]
+    NoCopy {
+        /// The database file.
+        path: PathBuf,
+        /// What the system said.
+        problem: String,
+    },
+    /// There is no room.
+    #[error(
+        "the store {} is full: {problem}; make room on its disk, or lower --storage.retention.size: nothing is sent until it can be written",
+        path.display()
+    )]
+    Full {
+        /// The database file.
+        path: PathBuf,
+        /// What the system said.
+        problem: String,
+    },
+    /// It can only be read.
+    #[error(
+        "the store {} is read-only: {problem}; nothing is sent until it can be written",
+        path.display()
+    )]
+    ReadOnly {
+        /// The database file.
+        path: PathBuf,
+        /// What the system said.
+        problem: String,
+    },
+    /// Another program works on the file itself.
+    #[error(
+        "the store {} is locked by another program (a backup, a shell) for more than 5 s: {problem}",
+        path.display()
+    )]
+    Locked {
+        /// The database file.
+        path: PathBuf,
+        /// What the system said.
+        problem: String,
+    },
     /// Not one of our stores, or broken.
     #[error(
         "the store {} is damaged: {problem}; it was left as it is: restore it from a copy, or move it away to begin a new one",
@@ -81,6 +135,12 @@ pub(super) enum Fault {
         found: i64,
         known: i64,
     },
+    Older {
+        found: i64,
+        needed: i64,
+    },
+    /// The copy before a migration could not be kept.
+    Copy(String),
 }
 
 impl From<rusqlite::Error> for Fault {
@@ -103,6 +163,12 @@ impl Fault {
         let path = path.to_owned();
         match (self.code(), self) {
             (_, Self::Newer { found, known }) => StoreError::Newer { path, found, known },
+            (_, Self::Older { found, needed }) => StoreError::Older {
+                path,
+                found,
+                needed,
+            },
+            (_, Self::Copy(problem)) => StoreError::NoCopy { path, problem },
             (_, Self::Content(problem)) => StoreError::Damaged { path, problem },
             (Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase), Self::Sql(error)) => {
                 StoreError::Damaged {
@@ -110,36 +176,35 @@ impl Fault {
                     problem: error.to_string(),
                 }
             }
-            (_, Self::Sql(error)) => StoreError::Unusable {
-                path,
-                problem: error.to_string(),
-            },
+            (code, Self::Sql(error)) => {
+                let problem = error.to_string();
+                match code {
+                    Some(ErrorCode::DiskFull) => StoreError::Full { path, problem },
+                    Some(ErrorCode::ReadOnly) => StoreError::ReadOnly { path, problem },
+                    Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                        StoreError::Locked { path, problem }
+                    }
+                    _ => StoreError::Unusable { path, problem },
+                }
+            }
         }
     }
 
     /// As met at work.
     pub(super) fn at_work(self, path: &Path) -> StoreError {
         match self {
-            Self::Sql(_) if self.spoils_connection() => self.on_opening_or_failed(path),
-            Self::Sql(error) => StoreError::Failed {
-                path: path.to_owned(),
-                problem: error.to_string(),
+            Self::Sql(_) => match self.on_opening(path) {
+                StoreError::Unusable { path, problem } => StoreError::Failed { path, problem },
+                other => other,
             },
             other => other.on_opening(path),
-        }
-    }
-
-    fn on_opening_or_failed(self, path: &Path) -> StoreError {
-        match self.on_opening(path) {
-            StoreError::Unusable { path, problem } => StoreError::Failed { path, problem },
-            damaged => damaged,
         }
     }
 
     fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::Sql(error) => error.sqlite_error_code(),
-            Self::Content(_) | Self::Newer { .. } => None,
+            Self::Content(_) | Self::Newer { .. } | Self::Older { .. } | Self::Copy(_) => None,
         }
     }
 }

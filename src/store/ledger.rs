@@ -5,9 +5,9 @@ use postrider_probes::post::EntryState;
 use postrider_wire::message::tag::EntryId;
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
-use super::Store;
 use super::error::{Fault, StoreError};
 use super::fact_record::{decode, encode, entry_id, micros, moment};
+use super::{Store, counts};
 use crate::ledger::Balance;
 use crate::ledger::entry::Entry;
 use crate::ledger::fact::Noted;
@@ -19,23 +19,24 @@ const DIFFERENCES_SHOWN: usize = 100;
 /// How an entry stands, as kept beside the events for queries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryRow {
-    id: String,
-    run: Option<String>,
-    scenario: Option<String>,
-    step: Option<String>,
-    route: Option<String>,
+    pub(super) id: String,
+    pub(super) run: Option<String>,
+    pub(super) scenario: Option<String>,
+    pub(super) step: Option<String>,
+    pub(super) route: Option<String>,
     mx: Option<String>,
     address: Option<String>,
     port: Option<u16>,
     mailbox: Option<String>,
     folder: Option<String>,
-    planned_at_us: Option<i64>,
+    pub(super) planned_at_us: Option<i64>,
     attempted_at_us: Option<i64>,
-    first_seen_at_us: Option<i64>,
-    latency_us: Option<i64>,
-    copies: i64,
-    state: String,
+    pub(super) first_seen_at_us: Option<i64>,
+    pub(super) latency_us: Option<i64>,
+    pub(super) copies: i64,
+    pub(super) state: String,
     open: bool,
+    pub(super) late: bool,
 }
 
 impl EntryRow {
@@ -63,6 +64,7 @@ impl EntryRow {
             copies: i64::try_from(entry.copies()).unwrap_or(i64::MAX),
             state: entry.state().name().to_owned(),
             open: entry.open(),
+            late: entry.overdue().is_some() && entry.first_seen().is_some(),
         }
     }
 
@@ -85,6 +87,7 @@ impl EntryRow {
             copies: row.get("copies")?,
             state: row.get("state")?,
             open: row.get("open")?,
+            late: row.get("late")?,
         })
     }
 }
@@ -159,9 +162,8 @@ impl Store {
     pub async fn balance(&self) -> Result<Balance, StoreError> {
         self.work(|connection| {
             let mut balance = Balance::default();
-            let mut statement = connection.prepare(
-                "SELECT state, count(*), sum(max(copies - 1, 0)) FROM entries GROUP BY state",
-            )?;
+            let mut statement =
+                connection.prepare("SELECT state, mails, extra_copies FROM tallies")?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
                 let name: String = row.get(0)?;
@@ -257,22 +259,25 @@ pub(super) fn append(transaction: &Transaction<'_>, facts: &[Noted]) -> Result<(
     Ok(())
 }
 
-/// Keeps how entries stand.
+/// Keeps how entries stand, and counts them; their runs are there already.
 pub(super) fn project(transaction: &Transaction<'_>, entries: &[EntryRow]) -> Result<(), Fault> {
     let mut upsert = transaction.prepare_cached(
         "INSERT INTO entries (id, run, scenario, step, route, mailbox, folder, planned_at_us,
                               attempted_at_us, first_seen_at_us, latency_us, copies, state, open,
-                              mx, address, port)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+                              mx, address, port, late, check_key)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
+                 ?18, ?19)
          ON CONFLICT (id) DO UPDATE SET
              run = excluded.run, scenario = excluded.scenario, step = excluded.step,
              route = excluded.route, mailbox = excluded.mailbox, folder = excluded.folder,
              planned_at_us = excluded.planned_at_us, attempted_at_us = excluded.attempted_at_us,
              first_seen_at_us = excluded.first_seen_at_us, latency_us = excluded.latency_us,
              copies = excluded.copies, state = excluded.state, open = excluded.open,
-             mx = excluded.mx, address = excluded.address, port = excluded.port",
+             mx = excluded.mx, address = excluded.address, port = excluded.port,
+             late = excluded.late, check_key = excluded.check_key",
     )?;
     for row in entries {
+        let key = counts::mail(transaction, row)?;
         upsert.execute(params![
             row.id,
             row.run,
@@ -291,6 +296,8 @@ pub(super) fn project(transaction: &Transaction<'_>, entries: &[EntryRow]) -> Re
             row.mx,
             row.address,
             row.port,
+            row.late,
+            key,
         ])?;
     }
     Ok(())
@@ -326,10 +333,15 @@ pub(super) fn verify(connection: &Connection) -> Result<Verification, Fault> {
         [],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
-    if count != last {
+    let removed: i64 = connection.query_row(
+        "SELECT coalesce(sum(events), 0) FROM removals WHERE what = 'entries'",
+        [],
+        |row| row.get(0),
+    )?;
+    if count + removed != last {
         found.differs(format!(
             "the last event is number {last}, and there are {count}: {} are missing",
-            last - count
+            last - count - removed
         ));
     }
     let mut kept = connection.prepare("SELECT * FROM entries WHERE id = ?1")?;
@@ -352,6 +364,9 @@ pub(super) fn verify(connection: &Connection) -> Result<Verification, Fault> {
     while let Some(row) = rows.next()? {
         let id: String = row.get(0)?;
         found.differs(format!("entry {id} is kept and has no events"));
+    }
+    for line in counts::differences(&connection)? {
+        found.differs(line);
     }
     Ok(found)
 }

@@ -1,17 +1,27 @@
 //! What is remembered: the ledger's events, runs and their results, positions in mailboxes. The only place that
 //! knows SQL.
 
+mod closing;
+mod copy;
+mod counts;
 mod database;
 mod error;
 mod fact_record;
 mod identity;
 mod ledger;
+mod listing;
 mod lock;
 mod mails;
+mod maintenance;
+mod measured;
 mod page;
+mod period;
 mod reader;
+mod removal;
+mod retention;
 mod runs;
 mod schema;
+mod soundness;
 #[cfg(test)]
 mod tests;
 
@@ -27,9 +37,13 @@ use error::Fault;
 pub use error::StoreError;
 pub use identity::Identity;
 pub use ledger::{EntryRow, Verification};
+pub use listing::CheckSearch;
 pub use mails::{MAILS_LIMIT, MailFilter, MailRow, PathCounts};
+pub use maintenance::Maintained;
 pub use page::{EntryPage, ListedEntry, RunPage};
+pub use period::PeriodSearch;
 pub use reader::Reader;
+pub use retention::Retention;
 pub use runs::{LastCheck, RunSearch};
 
 use crate::ledger::fact::Noted;
@@ -121,10 +135,12 @@ impl Store {
         self.work(move |connection| {
             let transaction =
                 connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+            // Runs first: mails and checks are counted by who started their run.
+            runs::save(&transaction, &batch.runs)?;
             ledger::append(&transaction, &batch.facts)?;
             ledger::project(&transaction, &batch.entries)?;
             ledger::keep_positions(&transaction, &batch.positions)?;
-            runs::save(&transaction, &batch.runs, &batch.checks)?;
+            runs::save_checks(&transaction, &batch.checks)?;
             transaction.commit()?;
             Ok(())
         })
@@ -142,6 +158,15 @@ impl Store {
         let database = self.database.lock().await.take();
         // Closing writes to the disk. There is nobody to tell of a panic in it.
         let _ = tokio::task::spawn_blocking(move || drop(database)).await;
+    }
+
+    /// Checks every page of the file: minutes, for a large one. What is wrong, one line each.
+    ///
+    /// # Errors
+    /// When the file cannot be read at all.
+    pub async fn check_file(&self) -> Result<Vec<String>, StoreError> {
+        self.work(|connection| soundness::check_all(connection))
+            .await
     }
 
     async fn work<T: Send + 'static>(

@@ -11,6 +11,9 @@ use super::runs::{self, RunSearch};
 use super::schema;
 use crate::result::RunHead;
 
+/// A report reads the hours of a period again for each series; the negative number means KiB.
+const CACHE_KIB: i64 = -65_536;
+
 /// A store that is only read. It takes no lock, so it works beside a running instance.
 #[derive(Debug)]
 pub struct Reader {
@@ -33,6 +36,7 @@ impl Reader {
             let connection = Connection::open_with_flags(&path, flags)?;
             connection.busy_timeout(BUSY_TIMEOUT)?;
             connection.pragma_update(None, "query_only", true)?;
+            connection.pragma_update(None, "cache_size", CACHE_KIB)?;
             connection.pragma_update(None, "trusted_schema", false)?;
             schema::check(&connection)?;
             Ok(connection)
@@ -41,20 +45,15 @@ impl Reader {
         Ok(Some(Self { connection, path }))
     }
 
-    /// Finds a run by its id or any beginning of it; capital and small letters are the same.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn run_by_prefix(&self, prefix: &str) -> Result<RunSearch, StoreError> {
-        self.read(|connection| runs::search(connection, prefix))
-    }
-
     /// Folds every event again and compares the result with what is kept beside the events.
     ///
     /// # Errors
     /// When the store cannot be read, or holds an event that no version of this program writes.
     pub fn verify(&self) -> Result<Verification, StoreError> {
-        self.read(ledger::verify)
+        self.read(|connection| {
+            schema::require_current(connection)?;
+            ledger::verify(connection)
+        })
     }
 
     /// Reads something.
@@ -63,6 +62,14 @@ impl Reader {
         job: impl FnOnce(&Connection) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
         job(&self.connection).map_err(|fault| fault.at_work(&self.path))
+    }
+
+    /// Finds a run by its id or any beginning of it; capital and small letters are the same.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn run_by_prefix(&self, prefix: &str) -> Result<RunSearch, StoreError> {
+        self.read(|connection| runs::search(connection, prefix))
     }
 
     /// The newest run.

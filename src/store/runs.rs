@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use postrider_probes::outcome::Status;
 use rusqlite::{Connection, Transaction, params};
 
-use super::Store;
 use super::error::{Fault, StoreError};
+use super::{Store, counts};
+use crate::histogram::series::is_manual;
 use crate::result::{CheckResult, RunHead, RunResult};
 use crate::run::document::result_of;
 
@@ -153,32 +154,60 @@ pub(super) fn latest(connection: &Connection, limit: u32) -> Result<Vec<RunHead>
     Ok(heads)
 }
 
-/// Writes runs and checks; what is there already is replaced.
-pub(super) fn save(
-    transaction: &Transaction<'_>,
-    runs: &[RunHead],
-    checks: &[(String, CheckResult)],
-) -> Result<(), Fault> {
-    let mut upsert_run = transaction.prepare_cached(
-        "INSERT INTO runs (id, started_at_us, head) VALUES (?1, ?2, ?3)
-         ON CONFLICT (id) DO UPDATE SET head = excluded.head",
+/// Writes runs; what is there already is replaced.
+pub(super) fn save(transaction: &Transaction<'_>, runs: &[RunHead]) -> Result<(), Fault> {
+    let mut upsert = transaction.prepare_cached(
+        "INSERT INTO runs (id, started_at_us, head, status, manual) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (id) DO UPDATE SET head = excluded.head, status = excluded.status",
     )?;
     for head in runs {
-        let started_at: jiff::Timestamp = head
-            .started_at
-            .parse()
-            .map_err(|error| Fault::Content(format!("run {}: {error}", head.id)))?;
-        let text = text("run", head)?;
-        upsert_run.execute(params![head.id, started_at.as_microsecond(), text])?;
-    }
-    let mut upsert_check = transaction.prepare_cached(
-        "INSERT INTO checks (run, number, document) VALUES (?1, ?2, ?3)
-         ON CONFLICT (run, number) DO UPDATE SET document = excluded.document",
-    )?;
-    for (run, check) in checks {
-        upsert_check.execute(params![run, check.number, text("check", check)?])?;
+        let started_at = moment(&head.started_at, &head.id)?;
+        upsert.execute(params![
+            head.id,
+            started_at.as_microsecond(),
+            text("run", head)?,
+            head.status.name(),
+            is_manual(&head.origin),
+        ])?;
     }
     Ok(())
+}
+
+/// Writes checks, whose runs are there, and counts those that are new; what is there already is replaced.
+pub(super) fn save_checks(
+    transaction: &Transaction<'_>,
+    checks: &[(String, CheckResult)],
+) -> Result<(), Fault> {
+    let mut known =
+        transaction.prepare_cached("SELECT 1 FROM checks WHERE run = ?1 AND number = ?2")?;
+    // A run that retention has removed meanwhile takes nothing any more, and fails nothing.
+    let mut upsert = transaction.prepare_cached(
+        "INSERT INTO checks (run, number, document, scenario, step, status, started_at_us)
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE EXISTS (SELECT 1 FROM runs WHERE id = ?1)
+         ON CONFLICT (run, number) DO UPDATE SET
+             document = excluded.document, status = excluded.status",
+    )?;
+    for (run, check) in checks {
+        let started_at = moment(&check.started_at, run)?;
+        if !known.exists(params![run, check.number])? {
+            counts::check(transaction, run, started_at, check)?;
+        }
+        upsert.execute(params![
+            run,
+            check.number,
+            text("check", check)?,
+            check.scenario,
+            check.step,
+            check.status.name(),
+            started_at.as_microsecond(),
+        ])?;
+    }
+    Ok(())
+}
+
+fn moment(text: &str, run: &str) -> Result<jiff::Timestamp, Fault> {
+    text.parse()
+        .map_err(|error| Fault::Content(format!("run {run}: {error}")))
 }
 
 fn checks_of(connection: &Connection, run: &str) -> Result<Vec<CheckResult>, Fault> {
@@ -196,6 +225,6 @@ fn text(what: &str, document: &impl serde::Serialize) -> Result<String, Fault> {
     serde_json::to_string(document).map_err(|error| Fault::Content(format!("a {what}: {error}")))
 }
 
-fn parse<T: serde::de::DeserializeOwned>(what: &str, text: &str) -> Result<T, Fault> {
+pub(super) fn parse<T: serde::de::DeserializeOwned>(what: &str, text: &str) -> Result<T, Fault> {
     serde_json::from_str(text).map_err(|error| Fault::Content(format!("a {what}: {error}")))
 }

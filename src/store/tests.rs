@@ -1,6 +1,10 @@
+mod history;
+mod migration;
 mod older;
 mod page;
+mod retention;
 mod runs;
+mod trouble;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;

@@ -34,6 +34,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("demo", &["result", "schema"]),
     ("doctor", &["config::plan", "vantage"]),
     ("explain", &["config"]),
+    ("histogram", &["result"]),
     ("ledger", &["mailbox::news"]),
     ("mailbox", &["ledger::recognise"]),
     (
@@ -52,7 +53,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "store",
         ],
     ),
-    ("report", &["result"]),
+    ("report", &["histogram::quantile", "result"]),
     ("result", &[]),
     (
         "run",
@@ -65,7 +66,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("schema", &["config::raw", "result"]),
     (
         "store",
-        &["ledger", "mailbox::news", "result", "run::document"],
+        &[
+            "histogram",
+            "ledger",
+            "mailbox::news",
+            "result",
+            "run::document",
+        ],
     ),
     ("vantage", &[]),
     ("web", &["config", "result", "store"]),
@@ -133,6 +140,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
         "Serialize",
         &[
             "src/result.rs",
+            "src/result/",
             "src/report/json.rs",
             "src/report/mails.rs",
             "src/report/trace.rs",

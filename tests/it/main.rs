@@ -14,6 +14,7 @@ mod config_errors;
 mod config_plan;
 mod config_shipped;
 mod docs;
+mod history;
 mod live;
 mod mailbox_watch;
 mod net;

@@ -22,7 +22,7 @@ pub(super) fn head(id: &str, second: i64) -> RunHead {
     }
 }
 
-fn check(number: u32, status: StatusWord) -> CheckResult {
+pub(super) fn check(number: u32, status: StatusWord) -> CheckResult {
     CheckResult {
         number,
         scenario: "flow".to_owned(),

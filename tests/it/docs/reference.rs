@@ -21,9 +21,11 @@ fn generated_parts_are_what_the_program_says() {
         ("commands", commands as fn() -> String),
         ("diagnostics", diagnostics),
         ("environment", environment),
+        ("history", history),
         ("kinds", kinds),
         ("main-file", main_file),
         ("metrics", metrics),
+        ("period", period),
         ("reasons", reasons),
         ("result", result),
         ("scenario", scenario),
@@ -309,7 +311,18 @@ fn scenario() -> String {
 }
 
 fn result() -> String {
-    let root = schema::result();
+    printed(schema::result())
+}
+
+fn period() -> String {
+    printed(schema::period())
+}
+
+fn history() -> String {
+    printed(schema::history())
+}
+
+fn printed(root: Value) -> String {
     let mut text = String::from(HEAD);
     keys(&root, &root, "", &[], &mut text);
     // Everything is required but for what may be absent; the other way round is shorter to read.
