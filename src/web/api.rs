@@ -78,11 +78,15 @@ async fn start(site: &Site, call: Call) -> Result<Reply, Reply> {
         request, visitor, ..
     } = call;
     let RunRequest { scenario } = body::json(request).await?;
+    let Some(scenario) = name("scenario", Some(scenario))? else {
+        return Err(answer::problem(StatusCode::BAD_REQUEST, "which scenario?"));
+    };
     let origin = Origin {
         user: visitor.user,
         address: visitor.address,
     };
-    tracing::info!(%scenario, %origin, "asked for a run");
+    // `?` writes line ends as escapes: the name is the client's.
+    tracing::info!(?scenario, %origin, "asked for a run");
     let started = site
         .ask(move |control| async move { control.start_run(scenario, origin).await })
         .await?;
