@@ -13,6 +13,15 @@ pub fn now() -> Timestamp {
     Timestamp::now()
 }
 
+/// Microseconds of CLOCK_MONOTONIC, as systemd counts them. Measures nothing in here.
+#[must_use]
+pub fn monotonic_micros() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
+    let nanos = u64::try_from(now.tv_nsec).unwrap_or_default();
+    seconds * 1_000_000 + nanos / 1_000
+}
+
 /// Gives the wall time: the system's, or in tests a given moment plus tokio's elapsed time, so that both clocks move
 /// together when time is paused.
 #[derive(Debug, Clone, Copy)]

@@ -3,7 +3,9 @@
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod daemon;
 pub mod demo;
+pub mod doctor;
 pub mod explain;
 pub mod ledger;
 pub mod mailbox;
@@ -11,6 +13,8 @@ pub mod pipeline;
 pub mod report;
 pub mod result;
 pub mod run;
+pub mod scheduler;
 pub mod schema;
 pub mod store;
+pub mod vantage;
 pub mod web;

@@ -9,6 +9,7 @@ mod seen;
 mod task;
 #[cfg(test)]
 mod tests;
+mod unsaved;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,8 +25,9 @@ use tokio::task::JoinHandle;
 use crate::clock::Clock;
 use crate::ledger::Balance;
 use crate::mailbox::news::{Interest, News, Position};
+use crate::result::RunResult;
 use crate::run::event::Event;
-use crate::store::{Store, StoreError};
+use crate::store::{RunSearch, Store, StoreError};
 use post::{Request, RunPost};
 use task::Task;
 
@@ -78,6 +80,8 @@ struct Shared {
     /// Mails whose final dot may have been written, and of which nothing more is known.
     completing: Mutex<HashSet<EntryId>>,
     told: broadcast::Sender<Told>,
+    /// Why the store cannot be written now.
+    trouble: watch::Sender<Option<String>>,
 }
 
 /// Starts the pipeline on a store: reads back what is open, settles what an earlier process left half-done, and
@@ -97,6 +101,7 @@ pub async fn start(
         interests: Mutex::default(),
         completing: Mutex::default(),
         told: broadcast::channel(TOLD_QUEUE).0,
+        trouble: watch::Sender::new(None),
     });
     let handle = PipelineHandle {
         requests,
@@ -155,6 +160,17 @@ impl PipelineHandle {
         self.store.position(mailbox, folder).await
     }
 
+    /// What the store holds of a run, by its whole id.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn run(&self, id: &str) -> Result<Option<RunResult>, StoreError> {
+        Ok(match self.store.run_by_prefix(id).await? {
+            RunSearch::One(result) => Some(*result),
+            RunSearch::None | RunSearch::Several(_) => None,
+        })
+    }
+
     /// What happens from now on. A listener that falls far behind misses the oldest and is told how many.
     #[must_use]
     pub fn listen(&self) -> broadcast::Receiver<Told> {
@@ -169,6 +185,18 @@ impl PipelineHandle {
             // A pipeline that has ended has released everything.
             let _ = answered.await;
         }
+    }
+
+    /// Why the store cannot be written now; `None` while it can.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        self.shared.trouble.borrow().clone()
+    }
+
+    /// Another time after which mails are given up, for those whose final reply is still to come.
+    pub async fn set_lost_after(&self, lost_after: Duration) {
+        // A pipeline that has ended gives nothing up any more.
+        let _ = self.ask(Request::LostAfter(lost_after)).await;
     }
 
     /// How many mails are where, over the whole ledger.

@@ -127,6 +127,9 @@ pub struct CheckResult {
     pub started_at: String,
     /// Seconds.
     pub duration_seconds: f64,
+    /// Seconds of these that it waited for a free connection to the address: in no phase, and nobody's fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queued_seconds: Option<f64>,
     /// Seconds by phase.
     pub phases_seconds: BTreeMap<String, f64>,
     /// The step in the YAML file.

@@ -35,7 +35,7 @@ pub struct DkimKey {
 }
 
 /// A mailbox that test mail is sent to and looked for in.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MailboxAccount {
     /// Its name in the configuration.
     pub name: String,

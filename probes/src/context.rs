@@ -9,12 +9,14 @@ use tokio::time::Instant;
 
 use crate::account::{MailboxAccount, Sender, Trust};
 use crate::kinds::deliver::MessageDefaults;
+use crate::limit::Awaited;
 use crate::net::Net;
 use crate::outcome::{Evidence, Finding, Mark, Outcome, TranscriptLine};
 use crate::phase::Phase;
 use crate::post::Post;
 use crate::setting::{Template, Variables};
 use crate::slots::Slots;
+use crate::span::duration;
 use crate::target::Target;
 
 /// Lines kept of one check's dialogue.
@@ -69,8 +71,18 @@ pub struct Context<'a> {
     pub check: &'a str,
     began: Instant,
     outcome: Mutex<Outcome>,
+    doing: Mutex<Doing>,
+}
+
+/// What the check is at, for when it is cut off.
+#[derive(Debug, Default)]
+struct Doing {
     /// The phase that began last.
-    entered: Mutex<Option<Phase>>,
+    phase: Option<Phase>,
+    /// What it waits for its turn for, and since when.
+    queue: Option<(String, Instant)>,
+    /// What a server should say or do, and since when.
+    awaited: Option<(Awaited, Instant)>,
 }
 
 impl<'a> Context<'a> {
@@ -93,7 +105,7 @@ impl<'a> Context<'a> {
             check,
             began: Instant::now(),
             outcome: Mutex::default(),
-            entered: Mutex::default(),
+            doing: Mutex::default(),
         }
     }
 
@@ -105,7 +117,7 @@ impl<'a> Context<'a> {
 
     /// Times `phase` from `began` until the timer is dropped, in success and in failure.
     pub(crate) fn enter(&self, phase: Phase, began: Instant) -> PhaseTimer<'_, 'a> {
-        *self.entered.lock().unwrap_or_else(PoisonError::into_inner) = Some(phase);
+        self.doing().phase = Some(phase);
         PhaseTimer {
             cx: self,
             phase,
@@ -113,10 +125,56 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Waits until it is this check's turn for `what`. That is nobody's time: it is in no phase, and the check's own
+    /// limit stands still.
+    pub(crate) async fn queue<T>(&self, what: &str, turn: impl Future<Output = T>) -> T {
+        self.doing().queue = Some((what.to_owned(), Instant::now()));
+        let ready = turn.await;
+        if let Some((_, since)) = self.doing().queue.take() {
+            self.lock().queued += since.elapsed();
+        }
+        ready
+    }
+
+    /// How long the check has waited for its turn, until now.
+    pub(crate) fn queued(&self) -> Duration {
+        let since = self.doing().queue.as_ref().map(|(_, since)| *since);
+        self.lock().queued + since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    /// Says what a server owes us while `work` waits for it.
+    pub(crate) async fn awaiting<T>(&self, owed: Awaited, work: impl Future<Output = T>) -> T {
+        self.doing().awaited = Some((owed, Instant::now()));
+        let came = work.await;
+        self.doing().awaited = None;
+        came
+    }
+
+    /// What a server owed us when the check was cut off, and for how long.
+    pub(crate) fn awaited(&self) -> Option<(Awaited, Duration)> {
+        let doing = self.doing();
+        let (owed, since) = doing.awaited.as_ref()?;
+        Some((owed.clone(), since.elapsed()))
+    }
+
     /// ` (during data)`, for a check that is cut off.
     pub(crate) fn whereabouts(&self) -> String {
-        let entered = *self.entered.lock().unwrap_or_else(PoisonError::into_inner);
-        entered.map_or_else(String::new, |phase| format!(" (during {phase})"))
+        let doing = self.doing();
+        match (&doing.queue, doing.phase) {
+            (Some((what, _)), _) => format!(" (waiting for {what})"),
+            (None, Some(phase)) => format!(" (during {phase})"),
+            (None, None) => match self.lock().queued {
+                // It came too late.
+                queued if queued >= Duration::from_secs(1) => {
+                    format!(" (after waiting {} for its turn)", duration(queued))
+                }
+                _ => String::new(),
+            },
+        }
+    }
+
+    fn doing(&self) -> MutexGuard<'_, Doing> {
+        self.doing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds a time that was measured elsewhere.
@@ -173,9 +231,12 @@ impl<'a> Context<'a> {
     /// Ends the check.
     #[must_use]
     pub fn finish(self) -> Outcome {
-        self.outcome
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner)
+        let queued = self.queued();
+        let outcome = self.outcome.into_inner();
+        Outcome {
+            queued,
+            ..outcome.unwrap_or_else(PoisonError::into_inner)
+        }
     }
 
     /// What was gathered until now; for a check that is cut off.

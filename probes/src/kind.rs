@@ -27,9 +27,14 @@ pub trait Kind {
         self.longest(message)
     }
 
-    /// The mailbox and the folder that this kind waits for, by their names: they must be watched before anything is sent.
+    /// The mailbox and the folder in which its mail turns up, by their names: they are watched as long as the run lasts.
     fn watches(&self, _: &MessageDefaults) -> Option<(String, String)> {
         None
+    }
+
+    /// Whether a check waits for its mail in there; then they must be watched before anything is sent.
+    fn awaits_arrival(&self) -> bool {
+        false
     }
 
     /// The TCP port that it contacts on a target, when it is not the default.
@@ -210,6 +215,12 @@ macro_rules! probe_kinds {
                 match self { $(Self::$type(kind) => kind.watches(message),)* }
             }
 
+            /// See [`Kind::awaits_arrival`].
+            #[must_use]
+            pub fn awaits_arrival(&self) -> bool {
+                match self { $(Self::$type(kind) => kind.awaits_arrival(),)* }
+            }
+
             /// See [`Kind::preview`].
             #[must_use]
             pub fn preview(&self, message: &MessageDefaults, target: Option<&Target>) -> Preview {
@@ -222,15 +233,14 @@ macro_rules! probe_kinds {
                 match self { $(Self::$type(kind) => kind.port(),)* }
             }
 
-            /// One attempt, for at most `limit`, given up when `cancelled` completes. Everything that came of it
+            /// One attempt within `limits`, given up when `cancelled` completes. Everything that came of it
             /// is in the context, however it ended.
-            pub async fn run(&self, cx: &Context<'_>, limit: Duration, cancelled: impl Future<Output = ()>) {
+            pub async fn run(&self, cx: &Context<'_>, limits: Limits, cancelled: impl Future<Output = ()>) {
                 let ended = tokio::select! {
                     biased;
                     () = cancelled => Err(Failure::new(Reason::Cancelled, format!("the run was cancelled{}", cx.whereabouts()))),
-                    ended = tokio::time::timeout(limit, self.attempt(cx)) => ended.unwrap_or_else(|_| {
-                        Err(Failure::new(Reason::Overrun, format!("not finished within its own limit of {}{}", crate::span::duration(limit), cx.whereabouts())))
-                    }),
+                    ended = self.attempt(cx) => ended,
+                    limit = limits.over(cx) => Err(cut_off(cx, limit)),
                 };
                 if let Err(failure) = ended {
                     cx.find(failure);

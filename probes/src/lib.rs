@@ -1,10 +1,12 @@
 //! What touches the network: one file per probe kind in `kinds/`, conversations in `dialogue/`.
 
 pub mod account;
+pub mod canary;
 pub mod context;
 pub mod dialogue;
 pub mod kind;
 pub mod kinds;
+pub mod limit;
 pub mod message;
 pub mod mx;
 pub mod net;

@@ -97,6 +97,8 @@ pub struct Outcome {
     pub findings: Vec<Finding>,
     /// How long each phase took.
     pub phases: PhaseTimes,
+    /// How long it waited for its turn; that is in no phase.
+    pub queued: Duration,
     /// Short facts for the result line: `250`, `INBOX`, `exact`.
     pub notes: Vec<String>,
     /// Proof.

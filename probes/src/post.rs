@@ -145,6 +145,12 @@ pub struct Account {
     /// Every folder of the mailbox was looked into with success after the time of the entry (`within`, from the final
     /// reply on) was over: what is not among the arrivals was not there.
     pub looked: bool,
+    /// Set while the junk folder beside the entry's own cannot be read: why. Unless it was looked into when the time was
+    /// over, nobody knows whether the mail is in there.
+    pub blind_junk: Option<Failure>,
+    /// Set while something became known that cannot be written (`store-failed`). It is not told before it is: the rest
+    /// of the account may be behind.
+    pub unsaved: Option<Failure>,
 }
 
 /// The ledger. Each call returns only after its effect is durable.
@@ -161,6 +167,10 @@ pub trait Post: Send + Sync + std::fmt::Debug {
     /// Says, before the final dot is written, that from now on the mail may be taken. A check that ends without
     /// [`record`](Self::record) leaves a mail of which this was said `uncertain`, and any other `not-sent`.
     fn completing(&self, id: EntryId);
+
+    /// Takes that back: a reply to the final dot refused the mail. It may go to the next host, and nobody has it until
+    /// then.
+    fn refused(&self, id: EntryId);
 
     /// Commits what became of it. The clock of the delivery starts with an `Accepted` at `replied`
     /// (the moment when the final reply was read), not when this call returns.

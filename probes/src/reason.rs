@@ -94,7 +94,7 @@ reasons! {
     SecretMissing "secret-missing" Error "A secret that the check needs is not there.";
     SecretUnreadable "secret-unreadable" Error "A secret that the check needs cannot be read.";
     CannotObserve "cannot-observe" Error "The mailbox could not be read, so delivery is unknown.";
-    Overrun "overrun" Error "The check did not end within its own time limit.";
+    Overrun "overrun" Error "The check did not end within its time limit, and that was not a server's doing.";
     StoreFailed "store-failed" Error "The probe's own store cannot be written.";
     Cancelled "cancelled" Error "The run was cancelled.";
     Internal "internal" Error "The probe itself failed.";

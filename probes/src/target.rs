@@ -5,6 +5,8 @@ use std::net::IpAddr;
 /// One address of one MX host, labelled from the inventory. `for_each` makes one for each check.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Target {
+    /// The domain whose MX records led to it, lower-case, without the trailing dot.
+    pub domain: String,
     /// The MX host name, lower-case, without the trailing dot.
     pub mx: String,
     /// Its preference; 0 for the implicit MX of RFC 5321 §5.1.

@@ -2,6 +2,7 @@
 
 mod completions;
 mod demo;
+mod doctor;
 mod exit;
 mod explain;
 mod healthcheck;
@@ -14,6 +15,7 @@ mod reload;
 mod run;
 mod schema;
 mod send;
+mod serve;
 mod session;
 mod show;
 mod validate;
@@ -95,8 +97,12 @@ enum Command {
     Validate(validate::Args),
     /// List scenarios, steps, mailboxes and nodes
     List(list::Args),
+    /// Run scenarios by their schedules, as a daemon
+    Serve(Box<serve::Args>),
     /// Show one stored run or check: waterfall, transcript, hops
     Show(show::Args),
+    /// Is this vantage point fit? Routes, DNS, PTR, port 25, clock, store
+    Doctor(doctor::Args),
     /// Explain a reason or diagnostic code
     Explain(explain::Args),
     /// Ask the running daemon to read its configuration again
@@ -117,7 +123,10 @@ pub fn main() -> ExitCode {
     // Usage errors exit with 2 and help with 0, as clap does by itself.
     let cli = Cli::parse();
     let output = Output::new(&cli.global);
-    output::start_log(&cli.global);
+    match &cli.command {
+        Command::Serve(args) => args.start_log(),
+        _ => output::start_log(&cli.global),
+    }
     let global = &cli.global;
     let done = match cli.command {
         Command::Demo(args) => demo::main(global, &args, &output),
@@ -125,7 +134,9 @@ pub fn main() -> ExitCode {
         Command::Send(args) => send::main(global, &args, &output),
         Command::Validate(args) => validate::main(global, &args, &output),
         Command::List(args) => list::main(global, &args, &output),
+        Command::Serve(args) => serve::main(global, &args, &output),
         Command::Show(args) => show::main(global, &args, &output),
+        Command::Doctor(args) => doctor::main(global, &args, &output),
         Command::Explain(args) => explain::main(&args, &output),
         Command::Reload(args) => reload::main(&args, &output),
         Command::Healthcheck(args) => healthcheck::main(&args, &output),

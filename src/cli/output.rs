@@ -141,3 +141,12 @@ pub(super) fn start_log(global: &Global) {
         .with_target(false)
         .try_init();
 }
+
+/// Logs of the daemon, for machines.
+pub(super) fn start_log_lines(level: &str, form: crate::daemon::Form) {
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::new(level))
+        .with_writer(|| Log)
+        .event_format(crate::daemon::Line::new(form, crate::clock::now))
+        .try_init();
+}

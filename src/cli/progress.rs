@@ -1,22 +1,28 @@
 //! What is shown while a run goes on, and the result that its events add up to.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use postrider_probes::span::Span;
 use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use super::output::Output;
 use super::run::{Form, How};
 use super::{Problem, run::keep_transcripts};
 use crate::config::plan::Plan;
-use crate::pipeline::Told;
+use crate::pipeline::{PipelineHandle, Told};
 use crate::report::{human, json};
 use crate::result::{CheckResult, RunHead, RunResult};
-use crate::run::document::{document, head_at_end, head_at_start, result_of};
+use crate::run::document::{document, has_ended, head_at_end, head_at_start, result_of};
 use crate::run::event::{CheckName, Event};
+
+/// How long the last event of a run that has ended may take: a commit, and a store that is tried again.
+const LAST_EVENT: Duration = Duration::from_secs(60);
 
 /// Follows one run until it has finished.
 pub(super) struct Progress(JoinHandle<Result<RunResult, Problem>>);
@@ -26,7 +32,7 @@ impl Progress {
     pub(super) fn start(
         plan: &Plan,
         run: &str,
-        events: broadcast::Receiver<Told>,
+        pipeline: &PipelineHandle,
         how: &How,
         output: &Output,
     ) -> Result<Self, Problem> {
@@ -49,14 +55,24 @@ impl Progress {
             output: *output,
             bars: Bars::new(*output, output.progress && how.format != Form::Quiet),
         };
-        Ok(Self(tokio::spawn(follower.follow(events, run.to_owned()))))
+        let (events, pipeline, run) = (pipeline.listen(), pipeline.clone(), run.to_owned());
+        let following = follower.follow(events, pipeline, run);
+        Ok(Self(tokio::spawn(following)))
     }
 
-    /// The result, once the run has finished.
+    /// The result, once the run has finished and all that it told is on its way.
     pub(super) async fn finish(self) -> Result<RunResult, Problem> {
-        self.0
-            .await
-            .unwrap_or_else(|error| Err(Problem::not_tested(error)))
+        let Self(mut following) = self;
+        match timeout(LAST_EVENT, &mut following).await {
+            Ok(result) => result.unwrap_or_else(|error| Err(Problem::not_tested(error))),
+            Err(_) => {
+                following.abort();
+                Err(Problem::not_tested(anyhow::anyhow!(
+                    "the run's end was not stored within {} s",
+                    LAST_EVENT.as_secs()
+                )))
+            }
+        }
     }
 }
 
@@ -70,10 +86,12 @@ impl Follower {
     async fn follow(
         mut self,
         mut told: broadcast::Receiver<Told>,
+        pipeline: PipelineHandle,
         run: String,
     ) -> Result<RunResult, Problem> {
         let mut head: Option<RunHead> = None;
         let mut checks = Vec::new();
+        let mut missed = false;
         loop {
             let event = match told.recv().await {
                 Ok(Told::Run(event)) => event,
@@ -89,7 +107,18 @@ impl Follower {
                     ));
                     continue;
                 }
-                Err(problem) => {
+                Err(RecvError::Lagged(events)) => {
+                    tracing::warn!(events, "too slow for the run's events: the store has them");
+                    missed = true;
+                    // The end may be among them. If it is not stored by now, it is still to be told.
+                    match stored(&pipeline, &run).await? {
+                        Some(result) if has_ended(&result.run) => {
+                            return self.complete(result, checks);
+                        }
+                        _ => continue,
+                    }
+                }
+                Err(problem @ RecvError::Closed) => {
                     return Err(Problem::not_tested(anyhow::anyhow!(
                         "the run's events were lost: {problem}"
                     )));
@@ -107,16 +136,36 @@ impl Follower {
                     checks.push(check);
                 }
                 Event::RunFinished(finished) if finished.run == run => {
-                    self.bars.clear();
-                    checks.sort_by_key(|check: &CheckResult| check.number);
+                    let mut known = Vec::new();
+                    if missed && let Some(result) = stored(&pipeline, &run).await? {
+                        head = head.or(Some(result.run));
+                        known = result.checks;
+                    }
                     let head = head.ok_or_else(|| {
                         Problem::not_tested(anyhow::anyhow!("the run's beginning was lost"))
                     })?;
-                    return Ok(result_of(head_at_end(head, finished), checks));
+                    let whole = result_of(head_at_end(head, finished), known);
+                    return self.complete(whole, checks);
                 }
                 _ => {}
             }
         }
+    }
+
+    /// Adds the checks that were told to those of the result, and shows those that were missed.
+    fn complete(mut self, result: RunResult, told: Vec<CheckResult>) -> Result<RunResult, Problem> {
+        self.bars.clear();
+        let mut checks: BTreeMap<u32, CheckResult> = told
+            .into_iter()
+            .map(|check| (check.number, check))
+            .collect();
+        for check in result.checks {
+            if let Entry::Vacant(place) = checks.entry(check.number) {
+                self.show(&check)?;
+                place.insert(check);
+            }
+        }
+        Ok(result_of(result.run, checks.into_values().collect()))
     }
 
     fn show(&self, check: &CheckResult) -> Result<(), Problem> {
@@ -132,6 +181,11 @@ impl Follower {
         };
         Ok(self.output.print(&text)?)
     }
+}
+
+/// What the store has of the run.
+async fn stored(pipeline: &PipelineHandle, run: &str) -> Result<Option<RunResult>, Problem> {
+    pipeline.run(run).await.map_err(Problem::not_tested)
 }
 
 /// A live line for each running check, on standard error, on a terminal only.
@@ -186,5 +240,141 @@ fn spent(state: &ProgressState, text: &mut dyn std::fmt::Write) {
     if seconds > 0 {
         // The line is drawn anew ten times a second.
         let _ = write!(text, "{}", Span(Duration::from_secs(seconds)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use jiff::Timestamp;
+    use postrider_probes::outcome::{Finding, Outcome, Status};
+    use postrider_probes::post::EntryState;
+    use postrider_probes::reason::Reason;
+    use postrider_wire::message::tag::EntryId;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::config::plan::Source;
+    use crate::pipeline::{Settings, start};
+    use crate::report::style::Style;
+    use crate::run::event::{CheckFinished, RunFinished, RunStarted};
+    use crate::store::Store;
+
+    const RUN: &str = "01RUN";
+    const CHECKS: u32 = 20;
+
+    fn events() -> Vec<Event> {
+        let check = |number: u32| {
+            let mut outcome = Outcome::default();
+            if number == 3 {
+                outcome.add(Finding::new(Reason::Smtp5xx, "550 no"));
+            }
+            Event::CheckFinished(Box::new(CheckFinished {
+                check: CheckName {
+                    run: RUN.to_owned(),
+                    number,
+                    scenario: "flow".to_owned(),
+                    step: "primary".to_owned(),
+                    kind: "deliver",
+                    target: None,
+                    port: None,
+                },
+                title: None,
+                source: Source {
+                    file: PathBuf::from("flow.yaml"),
+                    line: 1,
+                },
+                started_at: Timestamp::UNIX_EPOCH,
+                took: Duration::from_secs(1),
+                outcome,
+            }))
+        };
+        let started = Event::RunStarted(RunStarted {
+            run: RUN.to_owned(),
+            origin: "cli".to_owned(),
+            vantage: "lab".to_owned(),
+            config_sha256: "00".to_owned(),
+            scenarios: Vec::new(),
+            planned_at: Timestamp::UNIX_EPOCH,
+            started_at: Timestamp::UNIX_EPOCH,
+        });
+        let finished = Event::RunFinished(RunFinished {
+            run: RUN.to_owned(),
+            status: Status::Fail,
+            took: Duration::from_secs(2),
+            cancelled: None,
+        });
+        let checks = (1..=CHECKS).map(check);
+        [started]
+            .into_iter()
+            .chain(checks)
+            .chain([finished])
+            .collect()
+    }
+
+    /// A pipeline that has stored the whole run, and what it told of it.
+    async fn pipeline(directory: &TempDir) -> (PipelineHandle, Vec<Told>) {
+        let store = Store::open(directory.path()).await.expect("it opens");
+        let settings = Settings {
+            lost_after: Duration::from_secs(60),
+            clock: Clock::system(),
+        };
+        let (pipeline, _task) = start(store, settings).await.expect("it starts");
+        let mut listener = pipeline.listen();
+        let mut told = Vec::new();
+        for event in events() {
+            pipeline.events().send(event).await.expect("it lives");
+            told.push(listener.recv().await.expect("it is told"));
+        }
+        (pipeline, told)
+    }
+
+    fn follower() -> Follower {
+        let output = Output {
+            style: Style {
+                colour: false,
+                ascii: true,
+                width: 80,
+            },
+            terminal: false,
+            progress: false,
+        };
+        Follower {
+            how: How::quiet(),
+            output,
+            bars: Bars::new(output, false),
+        }
+    }
+
+    #[tokio::test]
+    async fn result_is_whole_whatever_the_listener_misses() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let (pipeline, told) = pipeline(&directory).await;
+        let corrected = Told::Corrected {
+            entry: EntryId::from_parts(1, 1),
+            before: EntryState::Lost,
+            after: EntryState::Delivered,
+        };
+        // Nothing is missed; all but the last events; and, since more follows, even the end.
+        for (held, after) in [(64, 0), (4, 0), (4, 8)] {
+            let (sender, receiver) = broadcast::channel(held);
+            let more = std::iter::repeat_n(&corrected, after);
+            for told in told.iter().chain(more) {
+                sender.send(told.clone()).expect("somebody listens");
+            }
+            let following = follower().follow(receiver, pipeline.clone(), RUN.to_owned());
+            let result = timeout(Duration::from_secs(20), following).await;
+            let result = result.expect("it ends").ok().expect("it is a result");
+            let numbers: Vec<u32> = result.checks.iter().map(|check| check.number).collect();
+            assert_eq!(numbers, (1..=CHECKS).collect::<Vec<_>>(), "{held} {after}");
+            assert_eq!(
+                (result.counts.fail, result.counts.pass),
+                (1, CHECKS - 1),
+                "{held} {after}"
+            );
+            assert_eq!(result.run.cancelled, None);
+        }
     }
 }

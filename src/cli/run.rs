@@ -236,11 +236,12 @@ pub(super) async fn once(
         jobs: how.jobs as usize,
         origin: origin(),
         timeout: how.timeout.map(|timeout| timeout.0),
+        planned: None,
     };
     let progress = Progress::start(
         &session.engine.plan,
         &request.id,
-        session.pipeline.listen(),
+        &session.pipeline,
         how,
         output,
     )?;

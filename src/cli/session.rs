@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use postrider_probes::account::{Security, Trust};
 use postrider_probes::net::{Net, SystemNet};
 use postrider_probes::slots::Slots;
 use postrider_probes::tls::load_system_roots;
@@ -18,6 +17,7 @@ use crate::mailbox::{self, Watches};
 use crate::pipeline::{self, PipelineHandle, Settings};
 use crate::run::Engine;
 use crate::store::Store;
+use crate::vantage::Vantage;
 
 /// Everything that is open.
 pub(super) struct Session {
@@ -38,7 +38,7 @@ impl Session {
         let (pipeline, task) = pipeline::start(store, settings)
             .await
             .map_err(Problem::not_tested)?;
-        if trusts_the_system(&plan) {
+        if plan.trusts_the_system() {
             // Reading the system's authorities must not count as the first server's handshake.
             let _ = tokio::task::spawn_blocking(load_system_roots).await;
         }
@@ -54,12 +54,19 @@ impl Session {
             now: clock::now,
             seed: rand::random(),
         });
+        let vantage = Arc::new(Vantage::new(
+            plan.canaries.clone(),
+            Arc::clone(&net),
+            clock::now,
+        ));
+        let slots = Slots::new(plan.connections_per_address);
         let engine = Engine {
+            vantage,
             plan: Arc::new(plan),
             net,
             pipeline: pipeline.clone(),
             watches,
-            slots: Slots::default(),
+            slots: Arc::new(slots),
             now: clock::now,
         };
         Ok(Self {
@@ -77,16 +84,6 @@ impl Session {
         let _ = self.task.await;
         closed.map_err(|failure| Problem::not_tested(anyhow::anyhow!("{}", failure.line())))
     }
-}
-
-fn trusts_the_system(plan: &Plan) -> bool {
-    let system = |trust: &Trust| trust.ca_file.is_none() && trust.pin.is_none() && !trust.insecure;
-    let mailboxes = plan
-        .mailboxes
-        .values()
-        .filter_map(|mailbox| mailbox.imap.as_ref())
-        .filter(|imap| imap.security != Security::None);
-    system(&plan.platform.trust) || mailboxes.map(|imap| &imap.trust).any(system)
 }
 
 /// The runtime of commands that touch the network.

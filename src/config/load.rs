@@ -81,6 +81,7 @@ impl Request {
             known: Known::default(),
             paths: HashMap::new(),
             whole: true,
+            written: serde_json::Value::Null,
         };
         let main = match &self.main {
             Some(path) => loader.main_file(path),
@@ -114,6 +115,8 @@ struct Loader<'a> {
     paths: HashMap<PathBuf, Option<String>>,
     /// Every file could be read, so that what is not used anywhere is really unused.
     whole: bool,
+    /// The main file as it is written.
+    written: serde_json::Value,
 }
 
 /// What the main file defines, right or wrong: a sender with a mistake in it is still a sender.
@@ -139,6 +142,7 @@ impl Loader<'_> {
             .filter(|entry| entry.value.get("imap").is_some())
             .map(|entry| entry.key.scalar.text.clone())
             .collect();
+        self.written = yaml::to_json(&tree);
         let read = yaml::read::<RawMain>(&mut tree, "the main file", &mut self.scope.problems);
         let Some(mut raw) = read.value else {
             self.whole = false;
@@ -360,8 +364,11 @@ impl Loader<'_> {
             senders: main.senders,
             mailboxes: main.mailboxes,
             lost_after: main.lost_after,
+            canaries: main.canaries,
+            connections_per_address: main.connections_per_address,
             scenarios,
             environment,
+            written: self.written,
         });
         let mut loaded = Loaded {
             plan,

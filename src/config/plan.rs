@@ -7,10 +7,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use postrider_probes::Probe;
-use postrider_probes::account::{MailboxAccount, Sender};
+use postrider_probes::account::{MailboxAccount, Security, Sender, Trust};
+use postrider_probes::canary::Canary;
 use postrider_probes::context::PlatformDefaults;
 use postrider_probes::kinds::deliver::{Family, MessageDefaults};
 use postrider_probes::setting::{Spanned, Template, Variables};
+use serde_json::Value;
 
 /// Everything that the files say.
 #[derive(Debug, Clone)]
@@ -31,12 +33,33 @@ pub struct Plan {
     pub senders: BTreeMap<String, Sender>,
     /// By name.
     pub mailboxes: BTreeMap<String, MailboxAccount>,
+    /// What tells a dead platform from a dead probe.
+    pub canaries: Vec<Canary>,
     /// After this time without a sighting, and a look that proves it, a mail is lost.
     pub lost_after: Duration,
+    /// Connections to one address at the same time.
+    pub connections_per_address: usize,
     /// In the order of the files.
     pub scenarios: Vec<Scenario>,
     /// The `env.NAME` variables that some template uses, with their values when the plan was made.
     pub environment: Variables,
+    /// The main file as it is written, for showing what a reload changed.
+    pub written: Value,
+}
+
+impl Plan {
+    /// Whether some server is judged by the system's authorities.
+    #[must_use]
+    pub fn trusts_the_system(&self) -> bool {
+        let system =
+            |trust: &Trust| trust.ca_file.is_none() && trust.pin.is_none() && !trust.insecure;
+        let mailboxes = self
+            .mailboxes
+            .values()
+            .filter_map(|mailbox| mailbox.imap.as_ref())
+            .filter(|imap| imap.security != Security::None);
+        system(&self.platform.trust) || mailboxes.map(|imap| &imap.trust).any(system)
+    }
 }
 
 /// Nodes and their addresses.
@@ -101,6 +124,8 @@ pub struct Scenario {
     pub steps: Vec<Step>,
     /// Where it is written.
     pub source: Source,
+    /// As it is written, for showing what a reload changed.
+    pub written: Value,
 }
 
 /// When `serve` runs a scenario.
@@ -112,6 +137,17 @@ pub struct Schedule {
     pub jitter: Duration,
     /// Runs of the scenario at the same time.
     pub max_in_flight: u32,
+}
+
+impl Schedule {
+    /// The interval, when there is one.
+    #[must_use]
+    pub fn every(&self) -> Option<Duration> {
+        match self.when {
+            When::Every(every) => Some(every),
+            When::Cron { .. } => None,
+        }
+    }
 }
 
 /// Interval or cron pattern.

@@ -100,7 +100,8 @@ impl Sources {
     }
 
     /// SHA-256 over the names and contents of all files, hexadecimal.
-    pub(super) fn sha256(&self) -> String {
+    #[must_use]
+    pub fn sha256(&self) -> String {
         let mut all = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
         for file in &self.0 {
             all.update(file.path.as_os_str().as_encoded_bytes());

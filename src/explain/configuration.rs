@@ -202,7 +202,7 @@ pub(super) const PAGES: &[Diagnostic] = &[
     warning(
         "timeout-too-short",
         "A time limit ends the check or the run before its own steps could.",
-        "It would always end as `overrun`, which blames the probe, and never say what it saw.",
+        "It would end as `overrun`, which blames the probe, or as a time-out, and never say what it saw.",
         &["`within:` was raised and `timeout:` was not."],
         &["Set `timeout` as the help says, leave it out, or lower `within`."],
     ),

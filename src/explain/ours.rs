@@ -3,7 +3,7 @@
 use super::Text;
 
 pub(super) const VANTAGE_OFFLINE: Text = Text {
-    meaning: "This machine has no route to the address: no packet was sent.",
+    meaning: "This machine has no route to the address, or every TCP canary of that address family fails as well: the platform was not tested.",
     causes: &[
         "The network interface is down, or there is no default route (a container without a network).",
     ],
@@ -11,7 +11,7 @@ pub(super) const VANTAGE_OFFLINE: Text = Text {
 };
 
 pub(super) const VANTAGE_NO_IPV6: Text = Text {
-    meaning: "This machine has no route to IPv6 addresses, so they were not tested. The platform is not blamed for it.",
+    meaning: "This machine has no route to IPv6 addresses, or every IPv6 canary fails as well, so they were not tested. The platform is not blamed for it.",
     causes: &["The hosting network or the container network has IPv4 only."],
     advice: &[
         "Give the vantage IPv6, or leave these targets out: `-4` on the command line, `family: ipv4` in `for_each`.",
@@ -20,7 +20,7 @@ pub(super) const VANTAGE_NO_IPV6: Text = Text {
 };
 
 pub(super) const VANTAGE_PORT25_BLOCKED: Text = Text {
-    meaning: "This machine's network does not let connections to port 25 out, to nobody.",
+    meaning: "This machine's network does not let connections to port 25 out: every SMTP canary elsewhere fails as well, and other ports work.",
     causes: &["Most hosting networks block it until asked."],
     advice: &[
         "Ask the provider to open it, or use another vantage; nothing about the platform was tested.",
@@ -72,10 +72,10 @@ pub(super) const CANNOT_OBSERVE: Text = Text {
 };
 
 pub(super) const OVERRUN: Text = Text {
-    meaning: "The check was still at work when its own time limit ended it. That limit is ours, so nothing is said about the platform.",
+    meaning: "The check was still at work when a time limit ended it, and most of that time did not go into waiting for a server. The limit is ours, so nothing is said about the platform. Is it a server that used up the time, its time-out is the reason (`smtp-timeout` and the like), and the line names the limit.",
     causes: &[
         "`timeout:` of the step or scenario, or `--timeout`, is shorter than what the step may wait for.",
-        "Many checks wait for the few connections that one address may have.",
+        "Many checks wait for the few connections that one address may have. That does not count against the step's limit, but it does against the scenario's; `queued_seconds` of the result says how long it was.",
     ],
     advice: &[
         "`postrider validate` warns of limits that can never be met (`timeout-too-short`). Raise the limit or lower `within`.",

@@ -110,7 +110,5 @@ fn is_reserved(reason: Reason) -> bool {
             | Reason::Drift
             | Reason::Flaky
             | Reason::Changed
-            | Reason::VantagePort25Blocked
-            | Reason::ClockSkew
     )
 }

@@ -99,6 +99,7 @@ pub(super) const UNEXPECTED_REPLY: Text = Text {
         "Another service listens on this port, or a middle box rewrites the dialogue.",
         "The reply is right in its class but not in its `enhanced_status`.",
         "A broken or hostile server: replies are cut at fixed limits and end the check.",
+        "`(unasked, before …)`: the server spoke before it was asked. Nothing of that may pass for the next reply, so the dialogue ends.",
     ],
     advice: &[
         "Read the transcript: `postrider show RUN/CHECK --transcript`.",
@@ -112,6 +113,7 @@ pub(super) const TIMEOUT: Text = Text {
         "After RCPT: the server asks others (recipient verification, greylisting database) and they do not answer.",
         "After the final dot: content filters are slow, or the disk is; RFC 5321 gives a server 10 minutes here.",
         "The network began to lose packets, or large ones (path MTU) when the message itself is sent.",
+        "The time limit of the step, the scenario or the run was over first: then the line names it.",
     ],
     advice: &[
         "After the final dot nobody knows whether the mail was taken: the entry is `uncertain`, the mailbox is watched, and nothing is sent again.",

@@ -89,12 +89,17 @@ impl Reader {
         let uid_next = uid_next(session, &selected).await?;
         self.exists = selected.exists;
         // A UIDNEXT that goes back breaks RFC 9051 §2.3.1.1: a mailbox restored from a backup does it all the same.
-        if selected.uid_validity != self.uid_validity || uid_next < self.next_uid {
+        let renumbered = selected.uid_validity != self.uid_validity;
+        if renumbered || uid_next < self.next_uid {
             tracing::info!(
                 mailbox = self.mailbox,
                 folder = self.folder,
                 "the messages have new UIDs: the folder is read again"
             );
+            if !renumbered {
+                let set_back = self.position(uid_next);
+                self.shared.tell(News::SetBack(set_back)).await?;
+            }
             self.uid_validity = selected.uid_validity;
             self.next_uid = 1;
             self.tags.clear();
@@ -255,14 +260,17 @@ impl Reader {
     }
 
     async fn tell_position(&self) -> Result<(), End> {
-        self.shared
-            .tell(News::Position(Position {
-                mailbox: self.mailbox.clone(),
-                folder: self.folder.clone(),
-                uid_validity: self.uid_validity,
-                uid_next: self.next_uid,
-            }))
-            .await
+        let position = self.position(self.next_uid);
+        self.shared.tell(News::Position(position)).await
+    }
+
+    fn position(&self, uid_next: u32) -> Position {
+        Position {
+            mailbox: self.mailbox.clone(),
+            folder: self.folder.clone(),
+            uid_validity: self.uid_validity,
+            uid_next,
+        }
     }
 }
 

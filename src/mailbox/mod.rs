@@ -57,17 +57,16 @@ pub struct Setup<I> {
     pub seed: u64,
 }
 
-/// All watches of the program. Dropping it cuts them off; [`Self::shutdown`] ends them well.
+/// All watches of the program. Clones share them. Dropping the last one cuts them off; [`Self::shutdown`] ends them
+/// well.
+#[derive(Clone)]
 pub struct Watches(Arc<Inner>);
 
 /// Gives what is wanted of a mailbox, by its name.
 type InterestOf = dyn Fn(&str) -> channel::Receiver<Interest> + Send + Sync;
 
 struct Inner {
-    shared: Arc<Shared>,
     interest: Box<InterestOf>,
-    accounts: BTreeMap<String, Arc<MailboxAccount>>,
-    positions: Vec<Position>,
     seed: u64,
     stop: channel::Sender<bool>,
     running: Mutex<Running>,
@@ -93,10 +92,14 @@ impl Shared {
     }
 }
 
-#[derive(Default)]
 struct Running {
+    shared: Arc<Shared>,
+    accounts: BTreeMap<String, Arc<MailboxAccount>>,
+    positions: Vec<Position>,
     mailboxes: BTreeMap<String, Mailbox>,
     tasks: JoinSet<()>,
+    /// Watches begun so far.
+    begun: u64,
 }
 
 /// One mailbox that is watched.
@@ -107,6 +110,10 @@ struct Mailbox {
     watches: BTreeMap<Place, channel::Receiver<Readiness>>,
     /// What [`Watches::ready`] waits for. The other places are watched for what earlier runs have left.
     asked_for: BTreeSet<Place>,
+    /// Ends the watches of this mailbox alone.
+    stop: channel::Sender<bool>,
+    /// Its interest is followed.
+    followed: bool,
 }
 
 /// The folders of one mailbox that have their watch, so that no folder gets two.
@@ -126,21 +133,22 @@ impl Watches {
     where
         I: Fn(&str) -> channel::Receiver<Interest> + Send + Sync + 'static,
     {
-        let accounts = setup.accounts.into_iter();
         Self(Arc::new(Inner {
-            shared: Arc::new(Shared {
-                net: setup.net,
-                news: setup.news,
-                now: setup.now,
-            }),
             interest: Box::new(setup.interest),
-            accounts: accounts
-                .map(|(name, account)| (name, Arc::new(account)))
-                .collect(),
-            positions: setup.positions,
             seed: setup.seed,
             stop: channel::Sender::new(false),
-            running: Mutex::default(),
+            running: Mutex::new(Running {
+                shared: Arc::new(Shared {
+                    net: setup.net,
+                    news: setup.news,
+                    now: setup.now,
+                }),
+                accounts: shared(setup.accounts),
+                positions: setup.positions,
+                mailboxes: BTreeMap::new(),
+                tasks: JoinSet::new(),
+                begun: 0,
+            }),
         }))
     }
 
@@ -148,19 +156,102 @@ impl Watches {
     /// names. Asking twice changes nothing. Whether it is possible, [`Self::ready`] tells.
     pub fn add(&self, mailbox: &str, folder: &str) {
         let mut running = lock(&self.0.running);
-        let is_new = !running.mailboxes.contains_key(mailbox);
         for place in [Place::Junk, Place::folder(folder)] {
             self.0.begin(&mut running, mailbox, place.clone());
             if let Some(watched) = running.mailboxes.get_mut(mailbox) {
                 watched.asked_for.insert(place);
             }
         }
-        if is_new && running.mailboxes.contains_key(mailbox) {
-            let interest = (self.0.interest)(mailbox);
-            let stop = self.0.stop.subscribe();
-            let following = follow(Arc::downgrade(&self.0), mailbox.to_owned(), interest, stop);
-            running.tasks.spawn(following);
+        self.follow(&mut running, mailbox);
+    }
+
+    /// Watches every mailbox for what earlier runs have left, without waiting for a run that asks for it.
+    pub fn resume(&self) {
+        let mut running = lock(&self.0.running);
+        let names: Vec<String> = running.accounts.keys().cloned().collect();
+        for name in names {
+            self.follow(&mut running, &name);
         }
+    }
+
+    /// Takes over other accounts. What stays as it is goes on undisturbed. A mailbox that is not named any more is
+    /// watched under its old account as long as anything is expected there; one whose account changed is opened anew,
+    /// from `positions` on. All are, when the way to the servers changed: then `net` is given.
+    pub fn replace(
+        &self,
+        accounts: BTreeMap<String, MailboxAccount>,
+        net: Option<Arc<dyn Net>>,
+        positions: Vec<Position>,
+    ) {
+        let mut running = lock(&self.0.running);
+        while running.tasks.try_join_next().is_some() {}
+        let all = net.is_some();
+        if let Some(net) = net {
+            running.shared = Arc::new(Shared {
+                net,
+                news: running.shared.news.clone(),
+                now: running.shared.now,
+            });
+        }
+        running.positions = positions;
+        let before = std::mem::replace(&mut running.accounts, shared(accounts));
+        for (name, account) in before {
+            match running.accounts.get(&name) {
+                Some(now) if **now == *account && !all => {}
+                Some(_) => self.begin_anew(&mut running, &name),
+                None => {
+                    let interest = (self.0.interest)(&name);
+                    let is_idle = interest.borrow().folders.is_empty();
+                    if is_idle {
+                        if let Some(watched) = running.mailboxes.remove(&name) {
+                            watched.stop.send_replace(true);
+                        }
+                    } else {
+                        // For a later look: it may be idle then.
+                        running.accounts.insert(name, account);
+                    }
+                }
+            }
+        }
+        drop(running);
+        self.resume();
+    }
+
+    /// Ends the watches of a mailbox and begins the same ones under its account of now.
+    fn begin_anew(&self, running: &mut Running, mailbox: &str) {
+        let Some(old) = running.mailboxes.remove(mailbox) else {
+            return;
+        };
+        old.stop.send_replace(true);
+        for place in old.watches.into_keys() {
+            self.0.begin(running, mailbox, place);
+        }
+        if let Some(watched) = running.mailboxes.get_mut(mailbox) {
+            watched.asked_for = old.asked_for;
+        }
+        self.follow(running, mailbox);
+    }
+
+    fn follow(&self, running: &mut Running, mailbox: &str) {
+        if !running
+            .accounts
+            .get(mailbox)
+            .is_some_and(|account| account.imap.is_some())
+        {
+            return;
+        }
+        let watched = running.mailboxes.entry(mailbox.to_owned()).or_default();
+        if std::mem::replace(&mut watched.followed, true) {
+            return;
+        }
+        let interest = (self.0.interest)(mailbox);
+        let stop = either(
+            &mut running.tasks,
+            self.0.stop.subscribe(),
+            watched.stop.subscribe(),
+        );
+        let following = follow(Arc::downgrade(&self.0), mailbox.to_owned(), interest, stop);
+        running.tasks.spawn(following);
     }
 
     /// Waits until every new message in the folders that were asked for is noticed from now on, so that mail may be
@@ -205,18 +296,26 @@ impl Watches {
 impl Inner {
     /// Begins a watch unless there is one.
     fn begin(&self, running: &mut Running, mailbox: &str, place: Place) {
-        let Some(account) = self.accounts.get(mailbox) else {
+        let Running {
+            shared,
+            accounts,
+            positions,
+            mailboxes,
+            tasks,
+            begun,
+        } = running;
+        let Some(account) = accounts.get(mailbox) else {
             return;
         };
-        let Running { mailboxes, tasks } = running;
         let watched = mailboxes.entry(mailbox.to_owned()).or_default();
         if watched.watches.contains_key(&place) {
             return;
         }
         let (ready, readiness) = channel::channel(Readiness::Opening);
-        let positions = self.positions.iter();
+        let positions = positions.iter();
+        *begun += 1;
         let parts = watch::Parts {
-            shared: Arc::clone(&self.shared),
+            shared: Arc::clone(shared),
             account: Arc::clone(account),
             guard: Arc::clone(&watched.guard),
             folders: Arc::clone(&watched.folders),
@@ -226,11 +325,37 @@ impl Inner {
                 .cloned()
                 .collect(),
             ready,
-            seed: self.seed.wrapping_add(tasks.len() as u64),
+            seed: self.seed.wrapping_add(*begun),
         };
         watched.watches.insert(place.clone(), readiness);
-        tasks.spawn(Watch::new(parts, place).run(self.stop.subscribe()));
+        let stop = either(tasks, self.stop.subscribe(), watched.stop.subscribe());
+        tasks.spawn(Watch::new(parts, place).run(stop));
     }
+}
+
+/// True as soon as one of the two is: the end of all watches, or of those of one mailbox.
+fn either(
+    tasks: &mut JoinSet<()>,
+    mut all: channel::Receiver<bool>,
+    mut own: channel::Receiver<bool>,
+) -> channel::Receiver<bool> {
+    let (sender, both) = channel::channel(*all.borrow() || *own.borrow());
+    tasks.spawn(async move {
+        tokio::select! {
+            _ = all.wait_for(|stop| *stop) => {}
+            _ = own.wait_for(|stop| *stop) => {}
+            () = sender.closed() => {}
+        }
+        sender.send_replace(true);
+    });
+    both
+}
+
+fn shared(accounts: BTreeMap<String, MailboxAccount>) -> BTreeMap<String, Arc<MailboxAccount>> {
+    let accounts = accounts.into_iter();
+    accounts
+        .map(|(name, account)| (name, Arc::new(account)))
+        .collect()
 }
 
 /// Watches every folder that the interest names: mails of earlier runs may still come, or have to be removed.
@@ -245,12 +370,10 @@ async fn follow(
         let Some(watches) = watches.upgrade() else {
             return;
         };
-        for folder in folders {
-            watches.begin(
-                &mut lock(&watches.running),
-                &mailbox,
-                Place::folder(&folder),
-            );
+        let beside = (!folders.is_empty()).then_some(Place::Junk);
+        let expected = folders.iter().map(|folder| Place::folder(folder));
+        for place in beside.into_iter().chain(expected) {
+            watches.begin(&mut lock(&watches.running), &mailbox, place);
         }
         drop(watches);
         tokio::select! {

@@ -1,8 +1,12 @@
 //! What a mailbox watch and the pipeline tell each other.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use postrider_probes::outcome::Failure;
 use tokio::time::Instant;
+
+use crate::ledger::recognise::Proof;
 
 /// What a watch tells.
 #[derive(Debug, Clone)]
@@ -20,6 +24,8 @@ pub enum News {
         /// The same by the wall clock.
         began_at: Timestamp,
     },
+    /// The folder's UIDNEXT went back to this `uid_next` under the same UIDVALIDITY: whatever had these UIDs is gone.
+    SetBack(Position),
     /// Everything below `uid_next` was looked at: where to go on after a restart.
     Position(Position),
     /// The mailbox cannot be read now; repeated failures are told once, recovery is a `Looked`.
@@ -97,5 +103,14 @@ pub struct Interest {
     /// The latest final reply among them: polling is fast just after it and slows down in proportion.
     pub latest: Option<Instant>,
     /// Own messages whose entries are closed: to be removed, these and nothing else.
-    pub remove: Vec<MessageKey>,
+    pub remove: Vec<Wish>,
+}
+
+/// A message that is to be removed. Its number alone would prove nothing: a server may have given it to another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    /// Where it was seen.
+    pub message: MessageKey,
+    /// What it must carry to be the mail that was booked.
+    pub proof: Arc<Proof>,
 }

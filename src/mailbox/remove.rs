@@ -2,20 +2,22 @@
 //!
 //! A watch looks with EXAMINE. To remove, it opens the folder for writing for a moment: that clears `\Recent` of all
 //! its messages for other clients, so it is not done on every start, only when there is something to remove. In that
-//! same session the header of each message is read once more, under the same UIDVALIDITY, and must carry the very
-//! tag that was told to the ledger. Then `UID STORE` and `UID EXPUNGE` name these UIDs; EXPUNGE and CLOSE, which take
+//! same session the header of each message is read once more, under the same UIDVALIDITY, and must prove to be the mail
+//! that was booked, as it did when it arrived; what was told of it in this life must still be so. Then `UID STORE` and `UID EXPUNGE` name these UIDs; EXPUNGE and CLOSE, which take
 //! what anyone has marked, are never sent. Without UIDPLUS nothing is removed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use postrider_probes::dialogue::imap::{Access, ImapError, Removed, Session};
-use postrider_wire::message::tag;
+use postrider_probes::dialogue::imap::{Access, Arrived, ImapError, Removed, Session};
+use postrider_wire::message::tag::{self, EntryId};
 use tokio::time::Instant;
 
 use super::look::Reader;
-use super::news::{Interest, MessageKey, News};
+use super::news::{Interest, MessageKey, News, Wish};
 use super::watch::End;
+use crate::ledger::recognise::Proof;
 
 /// Messages of one round; between rounds the folder is looked at.
 const ROUND: usize = 100;
@@ -27,13 +29,16 @@ const MANY: usize = 500;
 /// Rounds that may end with their connection and are tried again.
 const TRIES: u32 = 3;
 
+/// Messages of one round, by UID, and what each must carry.
+pub(super) type Doomed = BTreeMap<u32, Arc<Proof>>;
+
 /// What a watch remembers about removals.
 #[derive(Debug, Default)]
 pub(super) struct Removal {
     /// The UIDVALIDITY that `settled` is about.
     uid_validity: u32,
     /// Removed, gone already, or not ours: not to be tried again.
-    settled: BTreeSet<u32>,
+    settled: BTreeSet<(u32, EntryId)>,
     /// Rounds that ended with their connection.
     broken: u32,
     /// The server cannot or will not remove chosen messages; said once.
@@ -41,36 +46,45 @@ pub(super) struct Removal {
 }
 
 impl Removal {
-    /// The UIDs to remove now, if it is time.
+    /// The messages to remove now, if it is time.
     pub(super) fn due(
         &mut self,
         interest: &Interest,
         reader: &Reader,
         now: Instant,
         ending: bool,
-    ) -> Vec<u32> {
+    ) -> Doomed {
         if self.impossible || interest.remove.is_empty() {
-            return Vec::new();
+            return Doomed::new();
         }
         if self.uid_validity != reader.uid_validity() {
             self.uid_validity = reader.uid_validity();
             self.settled.clear();
         }
-        let wanted: BTreeSet<u32> = interest
+        let wanted: BTreeMap<(u32, EntryId), &Arc<Proof>> = interest
             .remove
             .iter()
-            .filter_map(|key| reader.uid_of(key))
+            .filter_map(|Wish { message, proof }| {
+                Some(((reader.uid_of(message)?, proof.entry()), proof))
+            })
             .collect();
-        self.settled.retain(|uid| wanted.contains(uid));
-        let due: Vec<u32> = wanted.difference(&self.settled).copied().collect();
+        self.settled.retain(|known| wanted.contains_key(known));
+        let due: Vec<(u32, &Arc<Proof>)> = wanted
+            .into_iter()
+            .filter(|(known, _)| !self.settled.contains(known))
+            .map(|((uid, _), proof)| (uid, proof))
+            .collect();
         let fresh = interest.awaited > 0
             && interest
                 .latest
                 .is_none_or(|reply| now.saturating_duration_since(reply) < FRESH);
         if fresh && !ending && due.len() < MANY {
-            return Vec::new();
+            return Doomed::new();
         }
-        due.into_iter().take(ROUND).collect()
+        due.into_iter()
+            .take(ROUND)
+            .map(|(uid, proof)| (uid, Arc::clone(proof)))
+            .collect()
     }
 
     /// Removes what is proven to be ours. Afterwards the folder has to be opened for looking again.
@@ -78,15 +92,18 @@ impl Removal {
         &mut self,
         session: &mut Session,
         reader: &Reader,
-        uids: &[u32],
+        doomed: &Doomed,
     ) -> Result<(), End> {
+        let keys = || doomed.iter().map(|(uid, proof)| (*uid, proof.entry()));
         // Whatever comes of it, the same is not tried again as long as it is wished: a round always gets somewhere.
-        self.settled.extend(uids);
-        let outcome = self.round(session, reader, uids).await;
+        self.settled.extend(keys());
+        let outcome = self.round(session, reader, doomed).await;
         if matches!(outcome, Err(End::Failed(_))) && self.broken < TRIES {
             // Unless the connection ended over it; but looking must not suffer for ever from removing.
             self.broken += 1;
-            self.settled.retain(|uid| !uids.contains(uid));
+            for key in keys() {
+                self.settled.remove(&key);
+            }
         }
         outcome
     }
@@ -95,7 +112,7 @@ impl Removal {
         &mut self,
         session: &mut Session,
         reader: &Reader,
-        uids: &[u32],
+        doomed: &Doomed,
     ) -> Result<(), End> {
         let selected = match session.select(reader.folder(), Access::ReadWrite).await {
             Ok(selected) => selected,
@@ -109,21 +126,22 @@ impl Removal {
             self.cannot(reader, "the folder can only be read");
             return Ok(());
         }
-        let headers = session.headers_of(uids).await?;
+        let uids: Vec<u32> = doomed.keys().copied().collect();
+        let headers = session.headers_of(&uids).await?;
         let mut ours = Vec::new();
-        let mut gone: BTreeSet<u32> = uids.iter().copied().collect();
+        let mut gone: BTreeSet<u32> = uids.into_iter().collect();
         for message in headers {
             gone.remove(&message.uid);
-            match tag::find_in_headers(&message.header) {
-                Some(tag) if reader.tag_of(message.uid).is_none_or(|told| *told == tag) => {
-                    ours.push(message.uid);
-                }
-                _ => tracing::warn!(
+            let proof = doomed.get(&message.uid);
+            if proof.is_some_and(|proof| is_booked(&message, proof, reader)) {
+                ours.push(message.uid);
+            } else {
+                tracing::warn!(
                     mailbox = reader.mailbox(),
                     folder = reader.folder(),
                     uid = message.uid,
                     "not removed: the message is not the one that was booked"
-                ),
+                );
             }
         }
         if !ours.is_empty() {
@@ -174,4 +192,12 @@ impl Removal {
             "own messages stay in the mailbox: {why}"
         );
     }
+}
+
+/// Whether a message, as it was read just now, is the mail that was booked, and what it was said to be before.
+fn is_booked(message: &Arrived, proof: &Proof, reader: &Reader) -> bool {
+    tag::find_in_headers(&message.header).is_some_and(|tag| {
+        let as_told = reader.tag_of(message.uid).is_none_or(|told| *told == tag);
+        as_told && proof.holds(&tag, &message.header)
+    })
 }

@@ -2,6 +2,7 @@
 //! must be told in a list, until the task has made the batch durable.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -18,7 +19,7 @@ use crate::ledger::Ledger;
 use crate::ledger::deadline::Deadlines;
 use crate::ledger::entry::Entry;
 use crate::ledger::fact::{CopyKey, Fact, Noted, Planned, Sighting};
-use crate::ledger::recognise::is_ours;
+use crate::ledger::recognise::Proof;
 use crate::mailbox::news::{Arrival, MessageKey, Position};
 use crate::result::RunHead;
 use crate::store::Batch;
@@ -40,13 +41,15 @@ pub(super) struct Books {
     live: HashMap<EntryId, Live>,
     key: TagKey,
     clock: Clock,
-    lost_after: Duration,
+    pub(super) lost_after: Duration,
 }
 
 /// A run that has not ended.
 #[derive(Debug, Default)]
 pub(super) struct OpenRun {
     pub(super) head: Option<RunHead>,
+    /// A check of it could not be written, and was told so.
+    pub(super) disowned: bool,
     pub(super) entries: Vec<EntryId>,
 }
 
@@ -59,6 +62,8 @@ struct Live {
     released: bool,
     /// Whoever waits was told of a look that began after its time was over.
     looked: bool,
+    /// And that look was into the junk folder, too, as far as there is one.
+    looked_beside: bool,
     seen: Vec<Seen>,
 }
 
@@ -192,8 +197,9 @@ impl Books {
     pub(super) fn arrived(&mut self, tag: &Tag, arrival: &Arrival) {
         let id = tag.id;
         let planned = self.ledger.entry(id).and_then(Entry::planned);
-        let ours = planned
-            .is_some_and(|(_, planned)| is_ours(tag, &arrival.header, &planned.draft, &self.key));
+        let ours = planned.is_some_and(|(_, planned)| {
+            Proof::of(&planned.draft, &self.key).holds(tag, &arrival.header)
+        });
         if !ours {
             self.foreign(arrival);
             return;
@@ -246,6 +252,46 @@ impl Books {
     pub(super) fn blind(&mut self, mailbox: &str, folder: &str, failure: Failure) {
         for id in self.mailboxes.blind(mailbox, folder, failure) {
             self.touched.insert(id);
+        }
+    }
+
+    /// A folder lost messages that it once had, and gives their UIDs from `uid_next` on to others, as after a restore
+    /// from a backup: the copies that were seen there are not there any more.
+    pub(super) fn set_back(&mut self, position: &Position) {
+        let Position {
+            mailbox,
+            folder,
+            uid_validity,
+            uid_next,
+        } = position;
+        let is_gone = |copy: &CopyKey| {
+            let message = &copy.message;
+            copy.mailbox == *mailbox
+                && message.folder == *folder
+                && message.uid_validity == *uid_validity
+                && message.uid >= *uid_next
+        };
+        let gone: Vec<(EntryId, CopyKey)> = self
+            .ledger
+            .entries()
+            .flat_map(|(id, entry)| entry.to_remove().map(move |copy| (id, copy)))
+            .filter(|(_, copy)| is_gone(copy))
+            .map(|(id, copy)| (id, copy.clone()))
+            .collect();
+        if gone.is_empty() {
+            return;
+        }
+        let (copies, at) = (gone.len(), self.clock.now());
+        tracing::warn!(
+            mailbox,
+            folder,
+            uid_next,
+            copies,
+            "not removed: the folder was set back, and its UIDs mean other messages"
+        );
+        for (id, copy) in gone {
+            self.mailboxes.removed(mailbox, &copy.message);
+            self.note(id, at, Fact::Removed(copy));
         }
     }
 
@@ -314,8 +360,10 @@ impl Books {
             return Some(Standing::Left);
         }
         if live.released && durable {
-            for copy in entry.to_remove() {
-                self.mailboxes.remove(id, copy);
+            let mut copies = entry.to_remove().peekable();
+            if let (Some(_), Some((_, planned))) = (copies.peek(), entry.planned()) {
+                let proof = Arc::new(Proof::of(&planned.draft, &self.key));
+                copies.for_each(|copy| self.mailboxes.remove(copy, &proof));
             }
         }
         let draft = entry.planned().map(|(_, planned)| &planned.draft);
@@ -330,6 +378,10 @@ impl Books {
                 .is_some()
         });
         live.looked |= looked;
+        let blind_junk = place
+            .as_ref()
+            .and_then(|(mailbox, folder)| self.mailboxes.blindness_beside(mailbox, folder));
+        live.looked_beside |= live.looked && blind_junk.is_none();
         let account = Account {
             state: entry.state(),
             arrivals: live.arrivals(accepted_at(entry)),
@@ -338,6 +390,8 @@ impl Books {
                 .and_then(|(mailbox, folder)| self.mailboxes.blindness(mailbox, folder))
                 .cloned(),
             looked: live.looked,
+            blind_junk: blind_junk.filter(|_| !live.looked_beside).cloned(),
+            unsaved: None,
         };
         let released = live.released;
         self.mailboxes.stake(id, stake(entry, live));

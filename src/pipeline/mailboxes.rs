@@ -1,6 +1,7 @@
 //! What is wanted of each mailbox's watches, and when they last looked.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use postrider_probes::outcome::Failure;
@@ -8,7 +9,8 @@ use postrider_wire::message::tag::EntryId;
 use tokio::time::Instant;
 
 use crate::ledger::fact::CopyKey;
-use crate::mailbox::news::{Interest, MessageKey};
+use crate::ledger::recognise::Proof;
+use crate::mailbox::news::{Interest, MessageKey, Wish};
 
 /// Messages of one folder that its watch is asked to remove at a time; the others follow when these are gone.
 const REMOVED_AT_A_TIME: usize = 500;
@@ -46,7 +48,7 @@ struct Mailbox {
     /// Those of them that were not seen yet.
     unseen: HashSet<EntryId>,
     unlooked: BTreeSet<(Instant, EntryId)>,
-    remove: BTreeMap<MessageKey, EntryId>,
+    remove: BTreeMap<MessageKey, Arc<Proof>>,
     looks: HashMap<String, Look>,
 }
 
@@ -94,9 +96,13 @@ impl Mailboxes {
     }
 
     /// Asks for the removal of an own message whose entry is closed.
-    pub(super) fn remove(&mut self, id: EntryId, copy: &CopyKey) {
+    pub(super) fn remove(&mut self, copy: &CopyKey, proof: &Arc<Proof>) {
         let mailbox = self.mailboxes.entry(copy.mailbox.clone()).or_default();
-        if mailbox.remove.insert(copy.message.clone(), id).is_none() {
+        let asked_for = mailbox.remove.get(&copy.message);
+        if asked_for != Some(proof) {
+            mailbox
+                .remove
+                .insert(copy.message.clone(), Arc::clone(proof));
             self.changed.insert(copy.mailbox.clone());
         }
     }
@@ -121,7 +127,8 @@ impl Mailboxes {
 
     /// The entry of a message that was asked to be removed, and now is.
     pub(super) fn removed(&mut self, mailbox: &str, message: &MessageKey) -> Option<EntryId> {
-        self.mailbox(mailbox).remove.remove(message)
+        let proof = self.mailbox(mailbox).remove.remove(message)?;
+        Some(proof.entry())
     }
 
     /// A watch looked at every new message of a folder. Gives the mails for which that may be news.
@@ -162,6 +169,14 @@ impl Mailboxes {
             .as_ref()
     }
 
+    /// Why the junk folder beside this one cannot be read now.
+    pub(super) fn blindness_beside(&self, mailbox: &str, folder: &str) -> Option<&Failure> {
+        let mailbox = self.mailboxes.get(mailbox)?;
+        let beside = |name: &str| name != folder && !mailbox.expected.contains(name);
+        let mut looks = mailbox.looks.iter().filter(|(name, _)| beside(name));
+        looks.find_map(|(_, look)| look.blind.as_ref())
+    }
+
     /// The wall time of the earliest of the last looks into every folder where a mail can be, when all of them began
     /// at `since` or later. A junk folder that was never read (there may be none) does not count.
     pub(super) fn looked_since(
@@ -200,17 +215,22 @@ impl Mailboxes {
 impl Mailbox {
     fn interest(&self) -> Interest {
         let mut by_folder: BTreeMap<&str, usize> = BTreeMap::new();
-        let asked_now = self.remove.keys().filter(|message| {
+        let asked_now = self.remove.iter().filter(|(message, _)| {
             let count = by_folder.entry(&message.folder).or_default();
             *count += 1;
             *count <= REMOVED_AT_A_TIME
         });
-        let remove: Vec<MessageKey> = asked_now.cloned().collect();
+        let remove: Vec<Wish> = asked_now
+            .map(|(message, proof)| Wish {
+                message: message.clone(),
+                proof: Arc::clone(proof),
+            })
+            .collect();
         // Who is to remove something must watch there.
         let folders: BTreeSet<&String> = self
             .folders
             .keys()
-            .chain(remove.iter().map(|message| &message.folder))
+            .chain(remove.iter().map(|wish| &wish.message.folder))
             .collect();
         Interest {
             folders: folders.into_iter().cloned().collect(),
@@ -225,15 +245,21 @@ impl Mailbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::sample::{copy, id};
+    use crate::ledger::sample::{copy, draft};
+    use postrider_wire::message::tag::TagKey;
+
+    fn proof(n: u64) -> Arc<Proof> {
+        let key = TagKey::new(&[7; 32]).expect("long enough");
+        Arc::new(Proof::of(&draft(n), &key))
+    }
 
     #[test]
     fn folder_that_cannot_be_cleared_does_not_hold_up_another() {
         let mut mailboxes = Mailboxes::default();
         for uid in 1..=2000 {
-            mailboxes.remove(id(1), &copy("Archive", uid));
+            mailboxes.remove(&copy("Archive", uid), &proof(1));
         }
-        mailboxes.remove(id(2), &copy("INBOX", 7));
+        mailboxes.remove(&copy("INBOX", 7), &proof(2));
         let changed = mailboxes.take_changed();
         let [(_, interest)] = changed.as_slice() else {
             panic!("one mailbox, not {changed:?}");

@@ -23,6 +23,7 @@ pub(super) enum Request {
     },
     Release(EntryId, Answer),
     Balance(oneshot::Sender<Balance>),
+    LostAfter(std::time::Duration),
     Shutdown(Answer),
 }
 
@@ -80,6 +81,10 @@ impl Post for RunPost {
         lock(&self.pipeline.shared.completing).insert(id);
     }
 
+    fn refused(&self, id: EntryId) {
+        lock(&self.pipeline.shared.completing).remove(&id);
+    }
+
     fn record(
         &self,
         id: EntryId,
@@ -110,5 +115,7 @@ pub(super) fn unknown() -> Account {
         arrivals: Vec::new(),
         blind: None,
         looked: false,
+        blind_junk: None,
+        unsaved: None,
     }
 }

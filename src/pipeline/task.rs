@@ -5,7 +5,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use postrider_probes::outcome::Failure;
+use postrider_probes::outcome::{Failure, Status};
 use postrider_probes::reason::Reason;
 use postrider_wire::message::tag::{EntryId, find_in_headers};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -98,7 +98,7 @@ impl Task {
             ending: false,
         };
         task.save().await?;
-        task.publish(true);
+        task.publish(None);
         Ok(task)
     }
 
@@ -196,6 +196,7 @@ impl Task {
                 self.answers.push(answer);
             }
             Request::Balance(answer) => self.balances.push(answer),
+            Request::LostAfter(lost_after) => self.books.lost_after = lost_after,
             Request::Shutdown(answer) => {
                 self.parting.push(answer);
                 self.ending = true;
@@ -218,6 +219,7 @@ impl Task {
                 began,
                 began_at,
             } => self.books.looked(&mailbox, &folder, began, began_at),
+            News::SetBack(position) => self.books.set_back(&position),
             News::Position(position) => self.books.position(position),
             News::Blind {
                 mailbox,
@@ -255,14 +257,14 @@ impl Task {
         Ok(true)
     }
 
-    fn event(&mut self, event: Event) {
-        match &event {
+    fn event(&mut self, mut event: Event) {
+        match &mut event {
             Event::RunStarted(started) => {
                 let head = head_at_start(started);
                 self.books.unsaved.runs.push(head.clone());
                 self.books.runs.entry(started.run.clone()).or_default().head = Some(head);
             }
-            Event::CheckStarted(_) => {}
+            Event::CheckStarted(_) | Event::RunMissed(_) => {}
             Event::CheckFinished(finished) => {
                 let run = &finished.check.run;
                 if self
@@ -279,6 +281,9 @@ impl Task {
             }
             Event::RunFinished(finished) => {
                 let run = self.books.runs.remove(&finished.run).unwrap_or_default();
+                if run.disowned {
+                    finished.status = finished.status.max(Status::Error);
+                }
                 if let Some(head) = run.head {
                     self.books.unsaved.runs.push(head_at_end(head, finished));
                 }
@@ -305,13 +310,16 @@ impl Task {
                 tracing::error!(%error, "the store cannot be written; nothing is sent until it can");
             }
             self.retry_at = Some(Instant::now() + RETRY);
+            set(&self.shared.trouble, Some(error.to_string()));
             for id in planned {
                 self.books.retract(id);
             }
         } else if self.postponed.is_empty() && self.retry_at.take().is_some() {
             tracing::info!("the store can be used again");
+            set(&self.shared.trouble, None);
         }
-        self.publish(saved.is_ok());
+        let unsaved = saved.as_ref().err().map(failure);
+        self.publish(unsaved.as_ref());
         for answer in std::mem::take(&mut self.answers) {
             reply(answer, saved.as_ref().map_err(failure).copied());
         }
@@ -319,7 +327,15 @@ impl Task {
             // Whoever asked may have gone.
             let _ = answer.send(self.books.ledger.balance().clone());
         }
+        if let Some(failure) = &unsaved {
+            self.books.disown(failure);
+        }
         for told in std::mem::take(&mut self.books.told) {
+            if unsaved.is_some() && matches!(told, Told::Corrected { .. }) {
+                // It is told once, when it is true for good.
+                self.books.told.push(told);
+                continue;
+            }
             // Nobody need be listening.
             let _ = self.shared.told.send(told);
         }
@@ -357,10 +373,25 @@ impl Task {
         saved
     }
 
-    /// Brings accounts and interests up to date.
-    fn publish(&mut self, durable: bool) {
+    /// Brings accounts and interests up to date. Of what is not durable, because of this failure, nobody is told
+    /// anything but that.
+    fn publish(&mut self, unsaved: Option<&Failure>) {
+        let unsaved = unsaved.map(|failure| (failure, self.books.unsaved_entries()));
         for id in std::mem::take(&mut self.books.touched) {
-            match self.books.stand(id, durable) {
+            let waits_for_store = unsaved.as_ref().filter(|(_, ids)| ids.contains(&id));
+            if let Some((failure, _)) = waits_for_store {
+                self.books.stand(id, false);
+                if let Some(sender) = lock(&self.shared.accounts).get(&id) {
+                    sender.send_if_modified(|account| {
+                        let news = account.unsaved.as_ref() != Some(failure);
+                        account.unsaved = Some((*failure).clone());
+                        news
+                    });
+                }
+                self.books.touched.insert(id);
+                continue;
+            }
+            match self.books.stand(id, true) {
                 Some(Standing::Here { account, released }) => {
                     let mut accounts = lock(&self.shared.accounts);
                     if !released {
@@ -375,9 +406,6 @@ impl Task {
                     lock(&self.shared.accounts).remove(&id);
                 }
                 None => {}
-            }
-            if !durable {
-                self.books.touched.insert(id);
             }
         }
         self.publish_interests();

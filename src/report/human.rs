@@ -270,7 +270,15 @@ pub(super) fn target(check: &CheckResult) -> (String, String) {
 }
 
 fn notes(check: &CheckResult) -> String {
-    check.notes.join("  ")
+    let mut notes = check.notes.clone();
+    // The time beside it leaves this out; who waits for the run wonders where it went.
+    if let Some(queued) = check.queued_seconds.filter(|queued| *queued >= 1.0) {
+        notes.push(format!(
+            "waited {}",
+            duration(Duration::from_secs_f64(queued))
+        ));
+    }
+    notes.join("  ")
 }
 
 /// From the first byte until the message was visible, or until the check ended.

@@ -62,6 +62,13 @@ pub fn page(check: &CheckResult, transcript: bool, style: Style) -> String {
     }
     text.push('\n');
     bars(check, total, style, &mut text);
+    if let Some(queued) = check.queued_seconds {
+        let queued = duration(seconds(queued));
+        let _ = writeln!(
+            text,
+            "\n  before that it waited {queued} for a free connection"
+        );
+    }
     facts(check, style, &mut text);
     let _ = writeln!(
         text,

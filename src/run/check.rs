@@ -2,13 +2,15 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use postrider_probes::context::{Context, Surroundings};
+use postrider_probes::kinds::deliver::Family;
+use postrider_probes::limit::{Limit, Limits};
 use postrider_probes::outcome::{Finding, Outcome, Status};
 use postrider_probes::phase::Phase;
 use postrider_probes::reason::Reason;
+use postrider_probes::target::Target;
 use postrider_wire::message::tag::EntryId;
 use tokio::time::Instant;
 
@@ -24,7 +26,10 @@ pub(super) struct Check {
     pub(super) scenario: Arc<Scenario>,
     pub(super) run: String,
     pub(super) planned: Planned,
-    pub(super) deadline: Instant,
+    /// When the run began.
+    pub(super) started: Instant,
+    /// Of the scenario's part of the run, from then on.
+    pub(super) limit: Limit,
     pub(super) cancel: Cancel,
     /// The step that did not pass, when this one needs it.
     pub(super) needs: Option<String>,
@@ -145,20 +150,37 @@ impl Check {
         if let (Some(lookup), Some(_)) = (self.planned.lookup, target) {
             cx.spent(Phase::Dns, lookup);
         }
-        let own = step
-            .timeout
-            .unwrap_or_else(|| step.probe.longest(&self.scenario.message));
-        let limit = own
-            .min(self.deadline.saturating_duration_since(Instant::now()))
-            .max(Duration::from_millis(1));
         let mut cancel = self.cancel.clone();
         let cancelled = async {
             if step.always || cancel.wait_for(Option::is_some).await.is_err() {
                 std::future::pending::<()>().await;
             }
         };
-        step.probe.run(&cx, limit, cancelled).await;
-        cx.finish()
+        let began = Instant::now();
+        step.probe.run(&cx, self.limits(), cancelled).await;
+        let mut outcome = cx.finish();
+        let family = family(target, &outcome);
+        self.engine.vantage.judge(&mut outcome, family, began).await;
+        outcome
+    }
+
+    fn limits(&self) -> Limits {
+        let step = &self.scenario.steps[self.planned.step_index];
+        let own = match step.timeout {
+            Some(length) => Limit {
+                length,
+                whose: "the step's",
+            },
+            None => Limit {
+                length: step.probe.longest(&self.scenario.message),
+                whose: "the check's own",
+            },
+        };
+        Limits {
+            own,
+            outer: self.limit,
+            ends: self.started + self.limit.length,
+        }
     }
 
     fn port(&self) -> u16 {
@@ -168,6 +190,18 @@ impl Check {
             .or(self.engine.plan.platform.smtp_port)
             .unwrap_or(25)
     }
+}
+
+/// Of the target, or of the address that was connected to last.
+fn family(target: Option<&Target>, outcome: &Outcome) -> Option<Family> {
+    let smtp = outcome.evidence.smtp.as_ref();
+    let address = target
+        .map(|target| target.address)
+        .or_else(|| smtp.and_then(|smtp| smtp.address))?;
+    Some(match address.is_ipv4() {
+        true => Family::Ipv4,
+        false => Family::Ipv6,
+    })
 }
 
 fn single(finding: Finding) -> Outcome {

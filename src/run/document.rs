@@ -18,6 +18,9 @@ use crate::result::{
 /// What `cancelled` says of a run that never came to its end: replaced when it does.
 const UNFINISHED: &str = "the program ended before the run did";
 
+/// A shorter wait for one's turn is not worth a word.
+const QUEUED: Duration = Duration::from_millis(10);
+
 /// The document of a run.
 #[must_use]
 pub fn result_of(run: RunHead, checks: Vec<CheckResult>) -> RunResult {
@@ -75,6 +78,12 @@ pub fn head_at_end(head: RunHead, finished: &RunFinished) -> RunHead {
     }
 }
 
+/// Whether this is the head of a run that came to its end.
+#[must_use]
+pub fn has_ended(head: &RunHead) -> bool {
+    head.cancelled.as_deref() != Some(UNFINISHED)
+}
+
 /// The document of a check.
 #[must_use]
 pub fn document(finished: &CheckFinished) -> CheckResult {
@@ -105,6 +114,9 @@ pub fn document(finished: &CheckFinished) -> CheckResult {
         attempts: 1,
         started_at: started_at.to_string(),
         duration_seconds: seconds(*took),
+        queued_seconds: Some(outcome.queued)
+            .filter(|queued| *queued >= QUEUED)
+            .map(seconds),
         phases_seconds: phases_seconds(&outcome.phases),
         source: SourceResult {
             file: source.file.display().to_string(),

@@ -19,6 +19,8 @@ pub enum Event {
     CheckFinished(Box<CheckFinished>),
     /// A run ended; nothing follows with its id.
     RunFinished(RunFinished),
+    /// Planned starts that will never be.
+    RunMissed(RunMissed),
 }
 
 /// A run began.
@@ -36,6 +38,8 @@ pub struct RunStarted {
     pub scenarios: Vec<(String, Option<String>)>,
     /// When it was planned to start; time starts here.
     pub planned_at: Timestamp,
+    /// How much later it started, by the monotonic clock.
+    pub late: Duration,
     /// When it started.
     pub started_at: Timestamp,
 }
@@ -87,4 +91,40 @@ pub struct RunFinished {
     pub took: Duration,
     /// Why it ended early, when it did.
     pub cancelled: Option<String>,
+}
+
+/// Planned starts of a scenario that will never be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunMissed {
+    /// The scenario.
+    pub scenario: String,
+    /// The first of them.
+    pub planned_at: Timestamp,
+    /// How many they are.
+    pub times: u64,
+    /// Why.
+    pub why: WhyMissed,
+}
+
+/// Why a planned start is missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum WhyMissed {
+    /// As many runs of the scenario as may be were in flight.
+    InFlight,
+    /// The program had no time, and the next planned start came.
+    Stalled,
+    /// The wall clock jumped over it, or the machine slept.
+    ClockJumped,
+}
+
+impl WhyMissed {
+    /// As it stands in logs and labels.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::InFlight => "in-flight",
+            Self::Stalled => "stalled",
+            Self::ClockJumped => "clock-jumped",
+        }
+    }
 }

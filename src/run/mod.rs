@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use postrider_probes::limit::Limit;
 use postrider_probes::net::Net;
 use postrider_probes::outcome::Status;
 use postrider_probes::slots::Slots;
@@ -23,13 +24,14 @@ use tokio::time::Instant;
 
 use self::check::{Check, Finished};
 use self::event::{Event, RunFinished, RunStarted};
-pub use self::id::new_id;
+pub use self::id::{Ids, new_id};
 use self::opening::Opening;
 use self::select::Selection;
 use self::steps::Planned;
 use crate::config::plan::{Plan, Scenario, StepsRun};
 use crate::mailbox::Watches;
 use crate::pipeline::PipelineHandle;
+use crate::vantage::Vantage;
 
 /// What runs need.
 #[derive(Debug)]
@@ -42,8 +44,10 @@ pub struct Engine {
     pub pipeline: PipelineHandle,
     /// Where mail is waited for.
     pub watches: Watches,
-    /// Connections per address.
-    pub slots: Slots,
+    /// Connections per address, shared with runs under other plans.
+    pub slots: Arc<Slots>,
+    /// Whether the vantage itself is all right.
+    pub vantage: Arc<Vantage>,
     /// The wall clock.
     pub now: fn() -> Timestamp,
 }
@@ -61,6 +65,17 @@ pub struct Request {
     pub origin: String,
     /// Another limit for the whole run than the scenarios' own.
     pub timeout: Option<Duration>,
+    /// When it was planned to start, when it was planned at all.
+    pub planned: Option<PlannedStart>,
+}
+
+/// When a run was planned to start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlannedStart {
+    /// The moment.
+    pub at: Timestamp,
+    /// How long ago that is, by the monotonic clock.
+    pub late: Duration,
 }
 
 /// Set to a reason when the run must end early.
@@ -71,6 +86,10 @@ impl Engine {
     pub async fn execute(self: &Arc<Self>, request: &Request, cancel: &Cancel) -> RunFinished {
         let started = Instant::now();
         let started_at = (self.now)();
+        let planned = request.planned.unwrap_or(PlannedStart {
+            at: started_at,
+            late: Duration::ZERO,
+        });
         let scenarios = request.selection.scenarios(&self.plan);
         self.emit(Event::RunStarted(RunStarted {
             run: request.id.clone(),
@@ -81,7 +100,8 @@ impl Engine {
                 .iter()
                 .map(|scenario| (scenario.name.clone(), scenario.title.clone()))
                 .collect(),
-            planned_at: started_at,
+            planned_at: planned.at,
+            late: planned.late,
             started_at,
         }))
         .await;
@@ -112,7 +132,8 @@ impl Engine {
                 run: request.id.clone(),
                 jobs: Arc::clone(&jobs),
                 opening: Arc::clone(&opening),
-                deadline: started + request.timeout.unwrap_or(scenario.timeout),
+                started,
+                limit: limit(request, scenario),
                 cancel: cancel.clone(),
             };
             running.spawn(run.execute(checks));
@@ -140,6 +161,20 @@ impl Engine {
     }
 }
 
+/// The limit of a scenario's part of a run.
+fn limit(request: &Request, scenario: &Scenario) -> Limit {
+    match request.timeout {
+        Some(length) => Limit {
+            length,
+            whose: "the run's",
+        },
+        None => Limit {
+            length: scenario.timeout,
+            whose: "the scenario's",
+        },
+    }
+}
+
 /// One scenario's part of a run.
 struct ScenarioRun {
     engine: Arc<Engine>,
@@ -147,7 +182,8 @@ struct ScenarioRun {
     run: String,
     jobs: Arc<Semaphore>,
     opening: Arc<Opening>,
-    deadline: Instant,
+    started: Instant,
+    limit: Limit,
     cancel: Cancel,
 }
 
@@ -189,7 +225,8 @@ impl ScenarioRun {
                 scenario: Arc::clone(&self.scenario),
                 run: self.run.clone(),
                 planned,
-                deadline: self.deadline,
+                started: self.started,
+                limit: self.limit,
                 cancel: self.cancel.clone(),
                 needs: needs.map(str::to_owned),
             };

@@ -1,4 +1,10 @@
-//! The mailboxes of a run, opened while everything else goes on: who sends to one waits for it, nobody else does.
+//! The mailboxes of a run, opened while everything else goes on: a check waits for one if it waits for its mail in there
+//! (`arrives`), and no other does.
+//!
+//! A check waits because a sighting is measured, and judged, from the final reply on: the watch must be there first.
+//! A delivery that nobody waits for needs none of that. Its mail is booked whenever the watch comes to it, in this run
+//! or a later one: an entry on disk says that the mail is expected, and a watch that opens the folder reads from where
+//! it ended last, or from the first message. So such a mail never waits for a mailbox, slow or dead.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,7 +21,7 @@ use crate::config::plan::{Scenario, Step};
 /// Before mail is sent to a mailbox, it gets this long to be opened.
 const READY_WITHIN: Duration = Duration::from_secs(15);
 
-/// The mailboxes that a run waits for mail in.
+/// The mailboxes that a run sends mail to.
 #[derive(Debug)]
 pub(super) struct Opening {
     /// True as soon as there is nothing to wait for any more, whether the mailbox could be opened or not.
@@ -67,8 +73,11 @@ impl Opening {
         }
     }
 
-    /// Waits until mail may be sent for this step. The watch must know what was there before.
+    /// Waits until mail may be sent for this step: at once when no check of it waits for the arrival.
     pub(super) async fn of(&self, scenario: &Scenario, step: &Step, cancel: &Cancel) {
+        if !step.probe.awaits_arrival() {
+            return;
+        }
         let mailbox = step.probe.watches(&scenario.message);
         let decided = mailbox.and_then(|(mailbox, _)| self.decided.get(&mailbox));
         let Some(mut decided) = decided.cloned() else {

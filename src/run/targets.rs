@@ -60,7 +60,7 @@ fn expansion(
     has_route: &dyn Fn(IpAddr) -> bool,
     selection: &Selection,
 ) -> Expansion {
-    let chosen = chosen(for_each, &set, inventory);
+    let chosen = chosen(for_each, domain, &set, inventory);
     let mut findings = if selection.narrows_targets() {
         // Who asks for one host does not ask about the others.
         failures_of_selected(&set, selection)
@@ -88,7 +88,7 @@ fn expansion(
 }
 
 /// Every address that the step is about, labelled.
-fn chosen(for_each: &ForEach, set: &MxSet, inventory: &Inventory) -> Vec<Target> {
+fn chosen(for_each: &ForEach, domain: &str, set: &MxSet, inventory: &Inventory) -> Vec<Target> {
     let lowest = set
         .hosts
         .iter()
@@ -112,6 +112,7 @@ fn chosen(for_each: &ForEach, set: &MxSet, inventory: &Inventory) -> Vec<Target>
             };
             let node = inventory.nodes.iter().find(|node| owns(node, address));
             Target {
+                domain: domain.to_owned(),
                 mx: host.name.clone(),
                 preference: host.preference,
                 address,

@@ -15,10 +15,24 @@ use source::{
 const MAY_USE: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("config", &[]),
+    (
+        "daemon",
+        &[
+            "clock",
+            "config",
+            "mailbox",
+            "pipeline",
+            "run",
+            "scheduler",
+            "store",
+            "vantage",
+        ],
+    ),
     ("demo", &["result", "schema"]),
+    ("doctor", &["config::plan", "vantage"]),
     ("explain", &["config"]),
     ("ledger", &["mailbox::news"]),
-    ("mailbox", &[]),
+    ("mailbox", &["ledger::recognise"]),
     (
         "pipeline",
         &[
@@ -33,15 +47,20 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("report", &["result"]),
     ("result", &[]),
-    ("run", &["config::plan", "mailbox", "pipeline", "result"]),
+    (
+        "run",
+        &["config::plan", "mailbox", "pipeline", "result", "vantage"],
+    ),
     ("run::document", &["result", "run::event"]),
     ("run::event", &["config::plan"]),
     ("run::select", &["config::plan"]),
+    ("scheduler", &["clock", "config::plan", "run::event"]),
     ("schema", &["config::raw", "result"]),
     (
         "store",
         &["ledger", "mailbox::news", "result", "run::document"],
     ),
+    ("vantage", &[]),
     ("web", &["config", "result", "store"]),
 ];
 

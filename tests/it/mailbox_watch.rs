@@ -12,11 +12,13 @@ use postrider::demo::platform::misbehaviour::{
 };
 use postrider::demo::platform::topology::IMAP_HOST;
 use postrider::demo::platform::{Platform, Setup as PlatformSetup};
-use postrider::mailbox::news::{Arrival, Interest, MessageKey, News};
+use postrider::ledger::recognise::Proof;
+use postrider::mailbox::news::{Arrival, Interest, MessageKey, News, Wish};
 use postrider::mailbox::{Setup, Watches};
 use postrider_probes::account::{ImapEndpoint, MailboxAccount, SecretSource, Security, Trust};
 use postrider_probes::net::SystemNet;
 use postrider_probes::outcome::Failure;
+use postrider_probes::post::Draft;
 use postrider_probes::reason::Reason;
 use postrider_wire::message::tag::{EntryId, Tag, TagKey};
 use tempfile::TempDir;
@@ -130,10 +132,35 @@ impl Bench {
 }
 
 fn tagged(number: u64) -> Vec<u8> {
-    let key = TagKey::new(&[7; 32]).unwrap();
+    let Draft {
+        id,
+        sender,
+        recipient,
+        message_id,
+        ..
+    } = draft(number);
+    let tag = Tag::sign(&tag_key(), id, &sender, &recipient);
+    format!("Subject: probe {number}\r\nMessage-ID: <{message_id}>\r\nPostrider-Tag: {tag}\r\n\r\nhello\r\n")
+        .into_bytes()
+}
+
+fn tag_key() -> TagKey {
+    TagKey::new(&[7; 32]).unwrap()
+}
+
+fn draft(number: u64) -> Draft {
     let id = EntryId::from_parts(1, number);
-    let tag = Tag::sign(&key, id, "probe@outside.test", "alice@example.test");
-    format!("Subject: probe {number}\r\nPostrider-Tag: {tag}\r\n\r\nhello\r\n").into_bytes()
+    Draft {
+        id,
+        retry_of: None,
+        sender: "probe@outside.test".to_owned(),
+        recipient: "alice@example.test".to_owned(),
+        message_id: format!("{id}@outside.test"),
+        route: String::new(),
+        mailbox: Some("alice".to_owned()),
+        folder: "INBOX".to_owned(),
+        within: PATIENCE,
+    }
 }
 
 #[tokio::test]
@@ -298,9 +325,13 @@ async fn only_own_mail_is_removed_and_nothing_else_is_touched() {
     let second = bench.arrival().await.key;
     assert_eq!((first.uid, second.uid), (ours, copied));
 
+    let wish = Wish {
+        message: first.clone(),
+        proof: Arc::new(Proof::of(&draft(1), &tag_key())),
+    };
     bench
         .interest
-        .send_modify(|interest| interest.remove = vec![first.clone()]);
+        .send_modify(|interest| interest.remove = vec![wish]);
     let removed: Vec<MessageKey> = bench
         .until(|news| match news {
             News::Removed { messages, .. } => Some(messages),

@@ -7,6 +7,7 @@
 
 mod architecture;
 mod bad_servers;
+mod bad_store;
 mod cli;
 mod config_errors;
 mod config_plan;
@@ -17,6 +18,8 @@ mod mailbox_watch;
 mod net;
 mod program;
 mod schemas;
+mod serve;
 mod support;
 mod validate;
+mod vantage;
 mod web;

@@ -1,25 +1,37 @@
 //! The SMTP conversation (RFC 5321) as a sender holds it, one command a method. Every reply is bounded in bytes and in time.
 
-use std::future::Future;
+mod content;
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use postrider_wire::bounded::{Limits, LineReader};
-use postrider_wire::smtp::data::encode;
 use postrider_wire::smtp::ehlo::Capabilities;
 use postrider_wire::smtp::reply::{Reply, ReplyParser};
-use postrider_wire::text::visible;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use postrider_wire::text::{RemoteText, visible};
+use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 use tokio::time::{Instant, timeout_at};
 
 use crate::context::Context;
 use crate::dialogue::stream::BoxStream;
+use crate::limit::Awaited;
 use crate::outcome::{Failure, Mark};
 use crate::phase::Phase;
 use crate::reason::Reason;
 use crate::span::duration;
 
+pub use content::Sent;
+
 /// How long QUIT may take; its answer decides nothing.
 const QUIT_WITHIN: Duration = Duration::from_secs(5);
+/// Characters quoted of what nobody asked for.
+const QUOTED: usize = 80;
+/// What follows from the loss of the final reply.
+pub const UNKNOWN: &str = ": nobody knows whether the mail was taken; it is not sent again";
+const CLOSED: &str = "the server closed the connection";
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// Why there is no reply.
 #[derive(Debug)]
@@ -30,6 +42,8 @@ pub enum NoReply {
     Closed(String),
     /// The bytes are not an SMTP reply, or too many.
     Broken(String),
+    /// Before it was asked the server had said this.
+    Unasked(String),
 }
 
 /// A conversation in progress.
@@ -38,6 +52,8 @@ pub struct Session<'c, 'a> {
     stream: BoxStream,
     reader: LineReader,
     encrypted: bool,
+    /// In the middle of a message a command would be content.
+    in_message: bool,
 }
 
 impl std::fmt::Debug for Session<'_, '_> {
@@ -57,17 +73,20 @@ impl<'c, 'a> Session<'c, 'a> {
             stream,
             reader: LineReader::new(Limits::smtp()),
             encrypted,
+            in_message: false,
         }
     }
 
-    /// Waits for the greeting.
+    /// Waits for the greeting. A refusal is a greeting, too.
     ///
     /// # Errors
-    /// `banner-timeout`, `connect-reset`, `greeting-rejected`, `smtp-unexpected-reply`.
+    /// `banner-timeout`, `connect-reset`, `smtp-unexpected-reply`.
     pub async fn greeting(&mut self, within: Duration) -> Result<Reply, Failure> {
         let cx = self.cx;
+        let owed = Awaited::new(Reason::BannerTimeout, "connected, but no greeting")
+            .allowed(MINUTE.saturating_mul(5));
         let reply = cx
-            .phase(Phase::Banner, self.reply(within))
+            .phase(Phase::Banner, cx.awaiting(owed, self.reply(within)))
             .await
             .map_err(|problem| match problem {
                 NoReply::TimedOut(waited) => Failure::new(
@@ -77,7 +96,7 @@ impl<'c, 'a> Session<'c, 'a> {
                 NoReply::Closed(how) => {
                     Failure::new(Reason::ConnectReset, format!("{how} before the greeting"))
                 }
-                NoReply::Broken(what) => Failure::new(
+                NoReply::Broken(what) | NoReply::Unasked(what) => Failure::new(
                     Reason::SmtpUnexpectedReply,
                     format!("{what} (instead of a greeting)"),
                 ),
@@ -85,17 +104,13 @@ impl<'c, 'a> Session<'c, 'a> {
         cx.evidence(|evidence| {
             evidence.smtp.get_or_insert_default().banner = Some(visible(&reply.text()));
         });
-        if reply.is_positive_completion() {
-            Ok(reply)
-        } else {
-            Err(refusal(Reason::GreetingRejected, &reply, "as greeting"))
-        }
+        Ok(reply)
     }
 
     /// EHLO, or HELO when the server does not know EHLO (RFC 5321 §3.2).
     ///
     /// # Errors
-    /// `greeting-rejected` when both are refused; `connect-reset`, `smtp-timeout`, `smtp-unexpected-reply`.
+    /// As [`Self::command`]. A refusal of both is a reply, not an error.
     pub async fn ehlo(
         &mut self,
         name: &str,
@@ -112,13 +127,12 @@ impl<'c, 'a> Session<'c, 'a> {
                 .await?;
             capabilities = Capabilities::default();
         }
-        if !reply.is_positive_completion() {
-            return Err(refusal(Reason::GreetingRejected, &reply, "after EHLO"));
+        if reply.is_positive_completion() {
+            cx.evidence(|evidence| {
+                evidence.smtp.get_or_insert_default().keywords =
+                    capabilities.to_string().lines().map(visible).collect();
+            });
         }
-        cx.evidence(|evidence| {
-            evidence.smtp.get_or_insert_default().keywords =
-                capabilities.to_string().lines().map(visible).collect();
-        });
         Ok((reply, capabilities))
     }
 
@@ -134,13 +148,22 @@ impl<'c, 'a> Session<'c, 'a> {
     ) -> Result<Reply, Failure> {
         let cx = self.cx;
         let verb = line.split([' ', ':']).next().unwrap_or(line).to_owned();
-        cx.phase(phase, self.exchange(line, within))
+        let owed = owed(&verb);
+        cx.phase(phase, cx.awaiting(owed, self.exchange(line, within)))
             .await
             .map_err(|problem| no_reply(problem, &verb))
     }
 
+    /// A command is written only when nothing is left of what the server said before: that would pass for the reply.
     async fn exchange(&mut self, line: &str, within: Duration) -> Result<Reply, NoReply> {
         let deadline = Instant::now() + within;
+        if let Some(said) = self.unasked().await? {
+            // A server that has to go may say so at any time (RFC 5321 §3.8). It counts as the reply.
+            return match self.is_leaving() {
+                true => self.reply_by(deadline, within).await,
+                false => Err(NoReply::Unasked(said)),
+            };
+        }
         self.say(true, line);
         self.write(format!("{line}\r\n").as_bytes(), deadline, within)
             .await?;
@@ -152,7 +175,8 @@ impl<'c, 'a> Session<'c, 'a> {
     /// # Errors
     /// As [`Self::command`]. A refusal is a reply, not an error.
     pub async fn starttls(&mut self, within: Duration) -> Result<Reply, Failure> {
-        self.exchange("STARTTLS", within)
+        let cx = self.cx;
+        cx.awaiting(owed("STARTTLS"), self.exchange("STARTTLS", within))
             .await
             .map_err(|problem| no_reply(problem, "STARTTLS"))
     }
@@ -185,43 +209,40 @@ impl<'c, 'a> Session<'c, 'a> {
         ))
     }
 
-    /// The message after a 354, and the final reply.
-    ///
-    /// Until the last byte of the final dot is written, a problem means that nothing was sent; after that, nobody knows.
-    /// `completing` is called before its first one is.
-    pub async fn message(
-        &mut self,
-        message: &[u8],
-        completing: impl FnOnce(),
-        within: Duration,
-        final_reply: Duration,
-    ) -> Sent {
-        let encoded = match encode(message) {
-            Ok(encoded) => encoded,
-            Err(problem) => return Sent::Not(NoReply::Broken(problem.to_string())),
-        };
-        self.say(
-            true,
-            &format!("({} bytes of message, then the final dot)", message.len()),
-        );
-        // The final dot goes out with the last block: as long as any of that block is unwritten, the message is not complete.
-        let (body, dot) = encoded.split_at(encoded.len() - 3);
-        if let Err(problem) = self.write(body, Instant::now() + within, within).await {
-            return Sent::Not(problem);
+    /// What the server has said that nobody asked for: what was read too far, and, looked at once and without waiting,
+    /// what has come since.
+    async fn unasked(&mut self) -> Result<Option<String>, NoReply> {
+        // What lies in the system's buffer is known to the runtime only after it has asked the system.
+        tokio::task::yield_now().await;
+        let mut block = [0_u8; 4096];
+        let mut come = ReadBuf::new(&mut block);
+        let looked =
+            poll_fn(|task| Poll::Ready(Pin::new(&mut self.stream).poll_read(task, &mut come)));
+        let looked = looked.await;
+        self.reader
+            .push(come.filled())
+            .map_err(|overrun| NoReply::Broken(overrun.to_string()))?;
+        let unread = self.reader.buffered().trim_ascii_end();
+        if !self.reader.buffered().is_empty() {
+            return Ok(Some(RemoteText::new(unread, QUOTED).to_string()));
         }
-        completing();
-        if let Err(problem) = self.write(dot, Instant::now() + within, within).await {
-            return Sent::Unknown(problem);
-        }
-        match self.reply(final_reply).await {
-            Ok(reply) => Sent::Replied(reply),
-            Err(problem) => Sent::Unknown(problem),
+        match looked {
+            Poll::Pending => Ok(None),
+            Poll::Ready(Ok(())) => Err(NoReply::Closed(CLOSED.to_owned())),
+            Poll::Ready(Err(error)) => Err(NoReply::Closed(broken_connection(&error))),
         }
     }
 
-    /// QUIT; its answer decides nothing.
+    /// Whether what was not asked for is the farewell of a server that has to go (RFC 5321 §3.8).
+    fn is_leaving(&self) -> bool {
+        self.reader.buffered().starts_with(b"421")
+    }
+
+    /// QUIT, unless it would be read as content; its answer decides nothing.
     pub async fn quit(mut self) {
-        let _ = self.exchange("QUIT", QUIT_WITHIN).await;
+        if !self.in_message {
+            let _ = self.exchange("QUIT", QUIT_WITHIN).await;
+        }
         let _ = tokio::time::timeout(QUIT_WITHIN, self.stream.shutdown()).await;
     }
 
@@ -256,9 +277,7 @@ impl<'c, 'a> Session<'c, 'a> {
             let mut block = [0_u8; 4096];
             let read = bounded(deadline, within, self.stream.read(&mut block)).await?;
             if read == 0 {
-                return Err(NoReply::Closed(
-                    "the server closed the connection".to_owned(),
-                ));
+                return Err(NoReply::Closed(CLOSED.to_owned()));
             }
             self.reader
                 .push(&block[..read])
@@ -316,17 +335,6 @@ pub async fn visit(
     Ok(())
 }
 
-/// What became of a message.
-#[derive(Debug)]
-pub enum Sent {
-    /// The final dot was not written completely: the message does not exist for the server.
-    Not(NoReply),
-    /// The final dot may have been read and no reply came: never send it again.
-    Unknown(NoReply),
-    /// The final reply.
-    Replied(Reply),
-}
-
 async fn bounded<T>(
     deadline: Instant,
     within: Duration,
@@ -342,9 +350,7 @@ async fn bounded<T>(
 fn broken_connection(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::ConnectionReset => "the server reset the connection".to_owned(),
-        std::io::ErrorKind::BrokenPipe | std::io::ErrorKind::UnexpectedEof => {
-            "the server closed the connection".to_owned()
-        }
+        std::io::ErrorKind::BrokenPipe | std::io::ErrorKind::UnexpectedEof => CLOSED.to_owned(),
         _ => format!("the connection broke: {error}"),
     }
 }
@@ -358,10 +364,24 @@ pub fn no_reply(problem: NoReply, verb: &str) -> Failure {
             format!("no reply to {verb} within {}", duration(waited)),
         ),
         NoReply::Closed(how) => Failure::new(Reason::ConnectReset, format!("{how} (after {verb})")),
+        NoReply::Unasked(said) => Failure::new(
+            Reason::SmtpUnexpectedReply,
+            format!("{said} (unasked, before {verb})"),
+        ),
         NoReply::Broken(what) => Failure::new(
             Reason::SmtpUnexpectedReply,
             format!("{what} (after {verb})"),
         ),
+    }
+}
+
+/// The reply to a command, with the time that RFC 5321 §4.5.3.2 gives it.
+fn owed(verb: &str) -> Awaited {
+    let owed = Awaited::new(Reason::SmtpTimeout, format!("no reply to {verb}"));
+    match verb {
+        "MAIL" | "RCPT" => owed.allowed(MINUTE.saturating_mul(5)),
+        "DATA" => owed.allowed(MINUTE.saturating_mul(2)),
+        _ => owed,
     }
 }
 
@@ -385,3 +405,6 @@ pub fn reply_reason(reply: &Reply) -> Reason {
         Reason::SmtpUnexpectedReply
     }
 }
+
+#[cfg(test)]
+mod tests;

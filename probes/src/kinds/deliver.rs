@@ -13,6 +13,7 @@ mod transaction;
 
 use std::time::Duration;
 
+use postrider_wire::text::visible;
 pub use reply_pattern::ReplyPattern;
 pub use settings::{
     Accepted, Approach, Arrives, AuthenticationResults, Body, Certificate, Deliver, Expect, Family,
@@ -51,13 +52,11 @@ impl Kind for Deliver {
             .as_ref()
             .or(message.to.as_ref())
             .filter(|_| self.stop_after.is_none())?;
-        let folder = self
-            .expected_arrival()
-            .and_then(|arrives| arrives.folder.clone());
-        Some((
-            to.value.clone(),
-            folder.unwrap_or_else(|| "INBOX".to_owned()),
-        ))
+        Some((to.value.clone(), self.folder().into()))
+    }
+
+    fn awaits_arrival(&self) -> bool {
+        self.expected_arrival().is_some()
     }
 
     fn preview(&self, message: &MessageDefaults, target: Option<&Target>) -> Preview {
@@ -71,17 +70,24 @@ impl Kind for Deliver {
     async fn run(&self, cx: &Context<'_>) -> Result<(), Failure> {
         let nothing_sent = |_: &Failure| self.note_not_sent(cx);
         let mut prepared = Prepared::new(self, cx).inspect_err(nothing_sent)?;
-        let hosts = route::hosts(self, cx, &prepared)
-            .await
-            .inspect_err(nothing_sent)?;
+        let hosts = route::hosts(self, cx).await.inspect_err(nothing_sent)?;
         if self.approach == Some(Approach::PrimaryFirst) {
-            route::greet_primary(self, cx, &prepared).await;
+            route::greet_primary(cx, &prepared).await;
         }
+        // Planned is what is about to be sent: not what still waits for its turn.
+        let mut slot = match hosts.first() {
+            Some(first) => first.slot(cx).await,
+            None => None,
+        };
         // The intent is durable before anybody may have seen the tag.
         prepared.plan(cx).await.inspect_err(nothing_sent)?;
         let mut transaction = None;
         for host in &hosts {
-            let mut tried = Transaction::hold(cx, &prepared, host).await;
+            let slot = match slot.take() {
+                Some(slot) => Some(slot),
+                None => host.slot(cx).await,
+            };
+            let mut tried = Transaction::hold(cx, &prepared, host, slot).await;
             let settled = tried.end.is_settled();
             if !settled {
                 tried.leave().await;
@@ -97,18 +103,36 @@ impl Kind for Deliver {
             return Ok(());
         };
         let replied = transaction.ended;
-        if let Some(draft) = &prepared.draft {
-            cx.around
-                .post
-                .record(draft.id, transaction.end.attempt(), replied)
-                .await?;
-        }
+        let recorded = match &prepared.draft {
+            Some(draft) => {
+                let attempt = transaction.end.attempt();
+                cx.around.post.record(draft.id, attempt, replied).await
+            }
+            None => Ok(()),
+        };
+        // Our own trouble is no reason to leave without a word, nor to keep to ourselves what the server did.
         transaction.leave().await;
-        let facts = judge::Facts::new(cx, &prepared, &transaction);
+        let facts = judge::Facts::new(cx, &transaction);
         judge::transaction(self, cx, &facts);
-        self.follow(cx, &prepared, &transaction.end, replied).await;
+        match recorded {
+            Ok(()) => self.follow(cx, &prepared, &transaction.end, replied).await,
+            Err(failure) => cx.find(not_booked(failure, &transaction.end)),
+        }
         Ok(())
     }
+}
+
+/// The outcome is not in the ledger; what it was is told all the same.
+fn not_booked(mut failure: Failure, end: &End) -> Failure {
+    let outcome = match end {
+        End::Replied { reply, when, .. } => {
+            let text = visible(&reply.text());
+            format!("the server said {} {text} {when}", reply.code)
+        }
+        End::Failed(failure) | End::Unknown(failure) => failure.line(),
+    };
+    failure.message = format!("{}; not booked: {outcome}", failure.message);
+    failure
 }
 
 impl Deliver {

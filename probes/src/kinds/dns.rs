@@ -82,6 +82,7 @@ impl Kind for Dns {
     const NAME: &'static str = "dns";
 
     fn check(&self, _: &Names<'_>, _: Place, problems: &mut Vec<Problem>) {
+        problems.extend(check_record_type(&self.r#type).err());
         // What is wrong stands before the colon, what to do behind it.
         let mut wrong = |at: Place, text: String| {
             problems.push(match text.split_once(": ") {
@@ -93,19 +94,6 @@ impl Kind for Dns {
             wrong(self.query.at, problem);
         }
         let known_type = record_type_name(&self.r#type);
-        if known_type.is_none() {
-            let upper = self.r#type.to_uppercase();
-            wrong(
-                self.r#type.at,
-                match record_type_name(&upper) {
-                    Some(_) => format!("`{}` is no record type: write `{upper}`", *self.r#type),
-                    None => format!(
-                        "`{}` is no record type: write one as `MX`, `TXT`, or `TYPE123` by its number",
-                        *self.r#type
-                    ),
-                },
-            );
-        }
         if let Some(resolver) = &self.resolver
             && resolver.parse::<SocketAddr>().is_err()
         {
@@ -207,6 +195,26 @@ impl Dns {
     fn within(&self) -> Duration {
         self.within.map_or(WITHIN, |within| within.0)
     }
+}
+
+/// Whether a record type exists and is written as it is in zone files.
+///
+/// # Errors
+/// The mistake, with its place.
+pub fn check_record_type(written: &Spanned<String>) -> Result<(), Problem> {
+    if record_type_name(written).is_some() {
+        return Ok(());
+    }
+    let upper = written.to_uppercase();
+    let problem = Problem::error(
+        "bad-value",
+        written.at,
+        format!("`{}` is no record type", **written),
+    );
+    Err(problem.help(match record_type_name(&upper) {
+        Some(_) => format!("write `{upper}`"),
+        None => "write one as `MX`, `TXT`, or `TYPE123` by its number".to_owned(),
+    }))
 }
 
 /// One question with everything filled in.

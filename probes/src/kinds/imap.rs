@@ -14,7 +14,7 @@ use crate::dialogue::open_imap;
 use crate::kind::{Kind, Names, Preview};
 use crate::kinds::deliver::MessageDefaults;
 use crate::outcome::Failure;
-use crate::setting::{Period, Place, Problem, Spanned};
+use crate::setting::{FolderName, INBOX, Period, Place, Problem, Spanned};
 use crate::target::Target;
 
 /// For each command, unless `command_timeout` says otherwise.
@@ -33,9 +33,9 @@ pub struct Imap {
     #[schemars(example = &"alice")]
     pub r#in: Spanned<String>,
     /// The folder to open.
-    #[serde(default = "inbox")]
-    #[schemars(example = &"INBOX")]
-    pub folder: String,
+    #[serde(default = "FolderName::inbox")]
+    #[schemars(default = "inbox", example = &"INBOX")]
+    pub folder: FolderName,
     /// What to read.
     #[serde(default)]
     pub read: Read,
@@ -83,8 +83,9 @@ pub struct Limit {
     pub warn_after: Option<Period>,
 }
 
-fn inbox() -> String {
-    "INBOX".to_owned()
+/// The default as the schema shows it.
+fn inbox() -> &'static str {
+    INBOX
 }
 
 impl Kind for Imap {

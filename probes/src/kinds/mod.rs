@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::context::Context;
 use crate::kind::{Kind, Names, Preview, probe_kinds};
 use crate::kinds::deliver::MessageDefaults;
+use crate::limit::{Limits, cut_off};
 use crate::outcome::Failure;
 use crate::reason::Reason;
 use crate::setting::{Place, Problem};

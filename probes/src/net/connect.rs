@@ -52,23 +52,27 @@ fn without_route(error: io::Error, to: IpAddr) -> io::Error {
 }
 
 /// Looks the route up by connecting a UDP socket, which sends nothing.
-pub(super) fn has_route(to: IpAddr) -> bool {
+pub(super) fn source_towards(to: IpAddr) -> Option<IpAddr> {
     let any: IpAddr = match to {
         IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     };
-    let source = UdpSocket::bind(SocketAddr::new(any, 0)).and_then(|socket| {
-        socket.connect(SocketAddr::new(to, 9))?;
-        socket.local_addr()
-    });
-    match (source.map(|source| source.ip()), to) {
-        (Err(_), _) => false,
-        // With nothing but link-local addresses the kernel may still offer one, and no answer could come back.
-        (Ok(IpAddr::V6(source)), IpAddr::V6(to)) => {
-            !source.is_unicast_link_local() || to.is_unicast_link_local()
+    let socket = UdpSocket::bind(SocketAddr::new(any, 0)).ok()?;
+    socket.connect(SocketAddr::new(to, 9)).ok()?;
+    let source = socket.local_addr().ok()?.ip();
+    // With nothing but link-local addresses the kernel may still offer one, and no answer could come back.
+    let useless = match (source, to) {
+        (IpAddr::V6(source), IpAddr::V6(to)) => {
+            source.is_unicast_link_local() && !to.is_unicast_link_local()
         }
-        (Ok(_), _) => true,
-    }
+        _ => false,
+    };
+    (!useless).then_some(source)
+}
+
+/// Whether there is a way at all.
+pub(super) fn has_route(to: IpAddr) -> bool {
+    source_towards(to).is_some()
 }
 
 /// A TCP connection that acknowledges at once. Without that our delayed ACK meets the server's Nagle algorithm and a step

@@ -46,6 +46,40 @@ pub(super) async fn ask(
     })
 }
 
+/// One datagram there and one back.
+pub(super) async fn datagram(
+    to: SocketAddr,
+    source: Option<IpAddr>,
+    bytes: &[u8],
+    within: Duration,
+) -> io::Result<Vec<u8>> {
+    let exchange = async {
+        let socket = socket_towards(to, source).await?;
+        socket.send(bytes).await?;
+        let mut buffer = vec![0; DATAGRAM];
+        // The socket is connected: nobody else is heard.
+        let length = socket.recv(&mut buffer).await?;
+        buffer.truncate(length);
+        Ok(buffer)
+    };
+    tokio::time::timeout(within, exchange)
+        .await
+        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+async fn socket_towards(to: SocketAddr, source: Option<IpAddr>) -> io::Result<UdpSocket> {
+    let any = match to {
+        SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    let source = source
+        .filter(|source| source.is_ipv4() == to.is_ipv4())
+        .unwrap_or(any);
+    let socket = UdpSocket::bind(SocketAddr::new(source, 0)).await?;
+    socket.connect(to).await?;
+    Ok(socket)
+}
+
 struct Attempt {
     asked: Asked,
     server: SocketAddr,
@@ -58,8 +92,7 @@ impl Attempt {
     /// `None` when the answer does not fit into a datagram.
     async fn over_udp(&self) -> Result<Option<Reply>, AskError> {
         let query = self.asked.message().map_err(AskError::BadQuestion)?;
-        let socket = self
-            .socket()
+        let socket = socket_towards(self.server, self.source)
             .await
             .map_err(|error| self.unreachable(&error))?;
         let mut buffer = vec![0; DATAGRAM];
@@ -127,20 +160,6 @@ impl Attempt {
             Received::Stray => Err(self.malformed("it belongs to another question".to_owned())),
             Received::Broken(problem) => Err(self.malformed(problem)),
         }
-    }
-
-    async fn socket(&self) -> io::Result<UdpSocket> {
-        let any = match self.server {
-            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-        };
-        let source = self
-            .source
-            .filter(|source| source.is_ipv4() == self.server.is_ipv4())
-            .unwrap_or(any);
-        let socket = UdpSocket::bind(SocketAddr::new(source, 0)).await?;
-        socket.connect(self.server).await?;
-        Ok(socket)
     }
 
     fn unreachable(&self, error: &io::Error) -> AskError {

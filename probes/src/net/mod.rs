@@ -43,6 +43,23 @@ pub trait Net: Send + Sync + std::fmt::Debug {
         question: Question,
     ) -> BoxFuture<'_, Result<Answer, AskError>>;
 
+    /// Sends one datagram and waits at most `within` for one from the same address and port.
+    fn datagram(
+        &self,
+        to: SocketAddr,
+        bytes: Vec<u8>,
+        within: Duration,
+    ) -> BoxFuture<'_, std::io::Result<Vec<u8>>> {
+        let _ = (to, bytes, within);
+        Box::pin(async { Err(std::io::ErrorKind::Unsupported.into()) })
+    }
+
+    /// The local address that packets to this one would come from; `None` without a route. Sends nothing.
+    fn source_towards(&self, to: IpAddr) -> Option<IpAddr> {
+        let _ = to;
+        None
+    }
+
     /// Whether the system knows a way to this address at all. Sends nothing. It tells "this probe has no IPv6"
     /// from "that address does not answer".
     fn has_route(&self, to: IpAddr) -> bool {

@@ -8,7 +8,7 @@ use hickory_resolver::system_conf::read_system_conf;
 use tokio::time::Instant;
 
 use crate::dialogue::stream::BoxStream;
-use crate::net::connect::{connect, has_route};
+use crate::net::connect::{connect, has_route, source_towards};
 use crate::net::failure::server_words;
 use crate::net::{Answer, AskError, BoxFuture, Net, Question, exchange};
 
@@ -126,6 +126,21 @@ impl Net for SystemNet {
                 None => self.ask_one_of(&self.resolvers(), &question).await,
             }
         })
+    }
+
+    fn datagram(
+        &self,
+        to: SocketAddr,
+        bytes: Vec<u8>,
+        within: Duration,
+    ) -> BoxFuture<'_, io::Result<Vec<u8>>> {
+        Box::pin(async move { exchange::datagram(to, self.source, &bytes, within).await })
+    }
+
+    fn source_towards(&self, to: IpAddr) -> Option<IpAddr> {
+        self.source
+            .filter(|source| source.is_ipv4() == to.is_ipv4())
+            .or_else(|| source_towards(to))
     }
 
     fn has_route(&self, to: IpAddr) -> bool {

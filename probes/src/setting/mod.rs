@@ -1,5 +1,6 @@
 //! Values as they are written in YAML: each is parsed once and cannot be wrong afterwards.
 
+mod folder;
 mod parsed;
 mod period;
 mod problem;
@@ -9,6 +10,7 @@ mod socket;
 mod spanned;
 mod template;
 
+pub use folder::{FolderName, INBOX};
 pub use parsed::Parsed;
 pub use period::Period;
 pub use problem::{Problem, Severity};

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use postrider_probes::kinds::deliver::TrustSettings;
+use postrider_probes::kinds::deliver::{Family, TrustSettings};
 use postrider_probes::setting::{Period, Spanned};
 use serde::Deserialize;
 
@@ -37,6 +37,10 @@ pub(crate) struct RawMain {
     #[serde(default)]
     #[schemars(example = example("{alice: {address: alice.probe@example.net}}"))]
     pub(crate) mailboxes: Named<RawMailbox>,
+    /// Hosts outside the platform that tell a dead platform from a dead probe: when they fail as well, nothing was tested.
+    #[serde(default)]
+    #[schemars(example = example("[{tcp: {host: canary.example.org, port: 443}}]"))]
+    pub(crate) canaries: Vec<RawCanary>,
     /// A mail that nobody has seen for so long, and that a look into the mailbox does not show, is lost; 5d by default.
     #[schemars(example = &"5d")]
     pub(crate) lost_after: Option<Spanned<Period>>,
@@ -67,6 +71,84 @@ pub(crate) struct RawPlatform {
     /// Local address of outgoing connections.
     #[schemars(example = &"192.0.2.200")]
     pub(crate) source_address: Option<Spanned<String>>,
+    /// Connections to one address at the same time, over all scenarios; 2 by default. Filters refuse more than 10.
+    #[schemars(example = 4, range(min = 1, max = 10))]
+    pub(crate) connections_per_address: Option<Spanned<u32>>,
+}
+
+/// One canary: what it does, under exactly one key.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "Canary")]
+pub(crate) enum RawCanary {
+    /// Opens a TCP connection: the network of its address family works.
+    Tcp(RawReach),
+    /// Asks the resolver.
+    Dns(RawCanaryQuestion),
+    /// Waits for the greeting of an SMTP server elsewhere: outgoing port 25 is open.
+    Smtp(RawReachSmtp),
+    /// Compares the clock with a time server's.
+    Ntp(RawClock),
+}
+
+/// A TCP canary.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "TcpCanary")]
+pub(crate) struct RawReach {
+    /// Host name or address.
+    #[schemars(example = &"canary.example.org")]
+    pub(crate) host: Spanned<String>,
+    /// The TCP port.
+    #[schemars(example = 443, range(min = 1))]
+    pub(crate) port: Spanned<u16>,
+    /// Which addresses of the host, one look for each family.
+    #[serde(default)]
+    #[schemars(example = &"both")]
+    pub(crate) family: Family,
+}
+
+/// An SMTP canary.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "SmtpCanary")]
+pub(crate) struct RawReachSmtp {
+    /// Host name or address.
+    #[schemars(example = &"mx.example.org")]
+    pub(crate) host: Spanned<String>,
+    /// The TCP port; 25 by default.
+    #[schemars(example = 25, range(min = 1))]
+    pub(crate) port: Option<Spanned<u16>>,
+    /// Which addresses of the host, one look for each family.
+    #[serde(default)]
+    #[schemars(example = &"ipv4")]
+    pub(crate) family: Family,
+}
+
+/// A DNS canary.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "DnsCanary")]
+pub(crate) struct RawCanaryQuestion {
+    /// A name that always exists.
+    #[schemars(example = &"example.org")]
+    pub(crate) query: Spanned<String>,
+    /// The record type.
+    #[schemars(example = &"SOA")]
+    pub(crate) r#type: Spanned<String>,
+}
+
+/// A clock canary.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "NtpCanary")]
+pub(crate) struct RawClock {
+    /// Host name or address of a time server.
+    #[schemars(example = &"time.example.org")]
+    pub(crate) host: Spanned<String>,
+    /// The UDP port; 123 by default.
+    #[schemars(example = 123, range(min = 1))]
+    pub(crate) port: Option<Spanned<u16>>,
 }
 
 /// One filter node.

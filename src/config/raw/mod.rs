@@ -6,7 +6,7 @@ mod named;
 mod scenario;
 
 pub(crate) use main_file::{
-    RawDkim, RawImap, RawMailbox, RawMain, RawPlatform, RawSender, RawTls, RawWindow,
+    RawCanary, RawDkim, RawImap, RawMailbox, RawMain, RawPlatform, RawSender, RawTls, RawWindow,
 };
 pub(crate) use named::Named;
 pub(crate) use scenario::{

@@ -7,9 +7,11 @@ use std::time::Duration;
 use postrider_probes::account::{
     DkimKey, ImapEndpoint, MailboxAccount, SecretSource, Security, Sender, Trust,
 };
+use postrider_probes::canary::Canary;
 use postrider_probes::context::PlatformDefaults;
 use postrider_probes::kinds::deliver::TrustSettings;
 use postrider_probes::setting::{Place, Spanned};
+use postrider_probes::slots::{MOST_PER_ADDRESS, PER_ADDRESS};
 use postrider_wire::address::{EhloName, HostName, Mailbox};
 
 use super::Scope;
@@ -29,6 +31,8 @@ pub(in crate::config) struct MainFile {
     pub(in crate::config) senders: BTreeMap<String, Sender>,
     pub(in crate::config) mailboxes: BTreeMap<String, MailboxAccount>,
     pub(in crate::config) lost_after: Duration,
+    pub(in crate::config) canaries: Vec<Canary>,
+    pub(in crate::config) connections_per_address: usize,
     /// Where each secret is named.
     pub(in crate::config) secret_places: HashMap<SecretSource, Place>,
 }
@@ -48,6 +52,8 @@ impl Default for MainFile {
             senders: BTreeMap::new(),
             mailboxes: BTreeMap::new(),
             lost_after: LOST_AFTER,
+            canaries: Vec::new(),
+            connections_per_address: PER_ADDRESS,
             secret_places: HashMap::new(),
         }
     }
@@ -74,8 +80,20 @@ pub(in crate::config) fn main_file(
         inventory,
         platform,
         resolver: raw.resolver.as_ref().and_then(|text| scope.resolver(text)),
+        canaries: raw
+            .canaries
+            .iter()
+            .filter_map(|canary| scope.canary(canary))
+            .collect(),
         ..MainFile::default()
     };
+    if let Some(number) = raw
+        .platform
+        .as_ref()
+        .and_then(|platform| platform.connections_per_address)
+    {
+        main.connections_per_address = scope.connections(number);
+    }
     if let Some(vantage) = &raw.vantage {
         main.vantage.clone_from(&vantage.value);
     }
@@ -175,6 +193,19 @@ impl Scope<'_> {
             addresses.push(address);
         }
         addresses
+    }
+
+    fn connections(&mut self, number: Spanned<u32>) -> usize {
+        let wanted = usize::try_from(number.value).unwrap_or(usize::MAX);
+        if !(1..=MOST_PER_ADDRESS).contains(&wanted) {
+            self.error(
+                "bad-value",
+                number.at,
+                format!("`connections_per_address` is a whole number from 1 to {MOST_PER_ADDRESS}"),
+            )
+            .note = Some("filters refuse more connections from one address".to_owned());
+        }
+        wanted
     }
 
     fn window(&mut self, raw: &RawWindow) -> UpdateWindow {

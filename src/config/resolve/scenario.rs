@@ -16,7 +16,7 @@ use crate::config::plan::{ForEach, Preference, Scenario, Source, Step, StepsRun}
 use crate::config::raw::{
     RawAddresses, RawForEach, RawPreference, RawScenario, RawStep, RawStepsRun,
 };
-use crate::config::yaml::{Node, Read};
+use crate::config::yaml::{Node, Read, to_json};
 
 /// What the main file defines, and what the scenarios use of it.
 pub(in crate::config) struct Found<'a> {
@@ -158,6 +158,7 @@ pub(in crate::config) fn scenario(
             file: file.to_path_buf(),
             line: raw.name.as_ref()?.at.line,
         },
+        written: to_json(tree),
     })
 }
 

@@ -12,14 +12,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use postrider_probes::account::{ImapEndpoint, MailboxAccount, SecretSource, Security, Trust};
+use postrider_probes::post::Draft;
 use postrider_wire::message::tag::{EntryId, Tag, TagKey};
 use tempfile::NamedTempFile;
 use tokio::sync::{mpsc, watch as channel};
 use tokio::time::{Instant, timeout};
 
 use self::server::{OnlyThis, Server};
-use super::news::{Arrival, Interest, MessageKey, News, Position};
+use super::news::{Arrival, Interest, MessageKey, News, Position, Wish};
 use super::{Setup, Watches};
+use crate::ledger::recognise::Proof;
 
 /// Nothing is waited for longer, by the virtual clock.
 const PATIENCE: Duration = Duration::from_secs(3_600);
@@ -143,12 +145,46 @@ impl Bench {
     }
 }
 
+fn draft(number: u64) -> Draft {
+    let id = EntryId::from_parts(1, number);
+    Draft {
+        id,
+        retry_of: None,
+        sender: "probe@example.test".to_owned(),
+        recipient: "alice@example.test".to_owned(),
+        message_id: format!("{id}@example.test"),
+        route: String::new(),
+        mailbox: Some("alice".to_owned()),
+        folder: "INBOX".to_owned(),
+        within: Duration::from_secs(60),
+    }
+}
+
+fn tag_key() -> TagKey {
+    TagKey::new(&[7; 32]).unwrap()
+}
+
 /// A header block with a genuine tag.
 fn tagged(number: u64) -> String {
-    let key = TagKey::new(&[7; 32]).unwrap();
-    let id = EntryId::from_parts(1, number);
-    let tag = Tag::sign(&key, id, "probe@example.test", "alice@example.test");
-    format!("Subject: probe {number}\r\nPostrider-Tag: {tag}")
+    signed(number, &tag_key())
+}
+
+fn signed(number: u64, key: &TagKey) -> String {
+    let Draft {
+        id,
+        sender,
+        recipient,
+        message_id,
+        ..
+    } = draft(number);
+    let tag = Tag::sign(key, id, &sender, &recipient);
+    format!("Subject: probe {number}\r\nPostrider-Tag: {tag}\r\nMessage-ID: <{message_id}>")
+}
+
+/// The wish that a message be removed which was booked as this mail.
+fn wish(message: MessageKey, number: u64) -> Wish {
+    let proof = Arc::new(Proof::of(&draft(number), &tag_key()));
+    Wish { message, proof }
 }
 
 const FOREIGN: &str = "Subject: lunch?\r\nFrom: bob@example.test";

@@ -1,9 +1,20 @@
 use super::*;
 
 impl Bench {
-    fn remove(&self, keys: &[MessageKey]) {
+    fn remove(&self, wishes: Vec<Wish>) {
         self.interest
-            .send_modify(|interest| interest.remove = keys.to_vec());
+            .send_modify(|interest| interest.remove = wishes);
+    }
+
+    /// Asks for the removal of messages as they were booked by [`Self::with_ours`].
+    fn remove_ours(&self, keys: &[MessageKey]) {
+        let booked = |uid| match uid {
+            2 => 1,
+            4 => 2,
+            _ => 3,
+        };
+        let wishes = keys.iter().map(|key| wish(key.clone(), booked(key.uid)));
+        self.remove(wishes.collect());
     }
 
     /// Delivers three of ours between foreign ones; ours have the UIDs 2, 4 and 5.
@@ -37,7 +48,7 @@ async fn only_the_named_messages_are_removed() {
         messages[5].flags.insert("\\Deleted".to_owned());
     }
     let ours = [key("INBOX", 1, 2), key("INBOX", 1, 5)];
-    bench.remove(&ours);
+    bench.remove_ours(&ours);
     assert_eq!(bench.removed().await, ours);
     assert_eq!(server.uids("INBOX"), [1, 3, 4, 6]);
     assert!(server.commands("EXPUNGE").is_empty());
@@ -55,7 +66,7 @@ async fn only_the_named_messages_are_removed() {
 async fn another_uidvalidity_folder_or_mailbox_protects_a_message() {
     let server = Server::new();
     let mut bench = Bench::with_ours(&server).await;
-    bench.remove(&[key("INBOX", 2, 2), key("Sent", 1, 4), key("Junk", 1, 5)]);
+    bench.remove_ours(&[key("INBOX", 2, 2), key("Sent", 1, 4), key("Junk", 1, 5)]);
     bench.pass(Duration::from_secs(60)).await;
     assert_eq!(server.uids("INBOX"), [1, 2, 3, 4, 5, 6]);
     assert!(server.commands("UID STORE").is_empty());
@@ -74,7 +85,7 @@ async fn what_does_not_carry_the_booked_tag_is_not_removed() {
     }
     // A ledger that has gone mad asks for the whole mailbox.
     let all: Vec<MessageKey> = (1..=6).map(|uid| key("INBOX", 1, uid)).collect();
-    bench.remove(&all);
+    bench.remove_ours(&all);
     assert_eq!(bench.removed().await, [key("INBOX", 1, 5)]);
     bench.pass(Duration::from_secs(60)).await;
     assert_eq!(server.uids("INBOX"), [1, 2, 3, 4, 6]);
@@ -92,7 +103,7 @@ async fn without_uidplus_or_write_access_nothing_is_removed() {
             _ => switches.read_only = true,
         });
         let mut bench = Bench::with_ours(&server).await;
-        bench.remove(&[key("INBOX", 1, 2)]);
+        bench.remove_ours(&[key("INBOX", 1, 2)]);
         bench.pass(Duration::from_secs(3_600)).await;
         assert_eq!(server.uids("INBOX"), [1, 2, 3, 4, 5, 6], "{without}");
         assert!(server.commands("UID STORE").is_empty(), "{without}");
@@ -117,7 +128,7 @@ async fn a_message_that_is_gone_already_counts_as_removed() {
         .unwrap()
         .messages
         .remove(1);
-    bench.remove(&[key("INBOX", 1, 2)]);
+    bench.remove_ours(&[key("INBOX", 1, 2)]);
     assert_eq!(bench.removed().await, [key("INBOX", 1, 2)]);
     assert_eq!(server.uids("INBOX"), [1, 3, 4, 5, 6]);
 }
@@ -127,7 +138,7 @@ async fn removing_waits_while_a_fresh_mail_is_awaited() {
     let server = Server::new();
     let mut bench = Bench::with_ours(&server).await;
     let reply = bench.await_one();
-    bench.remove(&[key("INBOX", 1, 2)]);
+    bench.remove_ours(&[key("INBOX", 1, 2)]);
     bench.removed().await;
     assert!(reply.elapsed() >= Duration::from_secs(2));
 }
@@ -137,7 +148,7 @@ async fn shutdown_removes_what_was_asked_for_at_the_last_moment() {
     let server = Server::new();
     let bench = Bench::with_ours(&server).await;
     bench.await_one();
-    bench.remove(&[key("INBOX", 1, 2), key("INBOX", 1, 4)]);
+    bench.remove_ours(&[key("INBOX", 1, 2), key("INBOX", 1, 4)]);
     bench.watches.shutdown().await;
     assert_eq!(server.uids("INBOX"), [1, 3, 5, 6]);
     assert_eq!(server.commands("LOGOUT").len(), 2);
@@ -153,8 +164,9 @@ async fn many_removals_are_done_in_rounds() {
     for _ in 0..350 {
         bench.arrival().await;
     }
-    let all: Vec<MessageKey> = (1..=350).map(|uid| key("INBOX", 1, uid)).collect();
-    bench.remove(&all);
+    let wishes = (1..=350).map(|uid| wish(key("INBOX", 1, uid), u64::from(uid) - 1));
+    let wishes = wishes.collect();
+    bench.remove(wishes);
     let began = Instant::now();
     let mut removed = Vec::new();
     while removed.len() < 350 {
@@ -171,7 +183,7 @@ async fn a_removal_that_breaks_the_connection_is_not_tried_for_ever() {
         let server = Server::new();
         let mut bench = Bench::with_ours(&server).await;
         server.switch(|switches| switches.hangs_at = Some("UID STORE"));
-        bench.remove(&[key("INBOX", 1, 2)]);
+        bench.remove_ours(&[key("INBOX", 1, 2)]);
         bench.pass(Duration::from_secs(40)).await;
         if !broken_for_good {
             server.switch(|switches| switches.hangs_at = None);
@@ -183,4 +195,57 @@ async fn a_removal_that_breaks_the_connection_is_not_tried_for_ever() {
         server.deliver("INBOX", &tagged(9));
         assert_eq!(bench.arrival().await.key.uid, 7);
     }
+}
+
+/// After a restart nothing is remembered of what was told: all that protects a message is the proof.
+#[tokio::test(start_paused = true)]
+async fn only_what_proves_to_be_the_booked_mail_is_removed_after_a_restart() {
+    let other_key = TagKey::new(&[8; 32]).unwrap();
+    let server = Server::new();
+    for header in [
+        tagged(1),
+        // Another mail of ours, as a mailbox has it that was restored from a backup.
+        tagged(20),
+        // Made by somebody who has read a tag, or by another instance.
+        signed(3, &other_key),
+        // The header of ours, sent on by somebody else.
+        tagged(4).replace("Message-ID: <", "Message-ID: <again-"),
+        tagged(5),
+    ] {
+        server.deliver("INBOX", &header);
+    }
+    let position = Position {
+        mailbox: "alice".to_owned(),
+        folder: "INBOX".to_owned(),
+        uid_validity: 1,
+        uid_next: 6,
+    };
+    let mut bench = Bench::with(&server, vec![position]);
+    bench.watches.add("alice", "INBOX");
+    bench.watches.ready("alice").await.unwrap();
+    let wishes = (1..=5).map(|uid| wish(key("INBOX", 1, uid), u64::from(uid)));
+    bench.remove(wishes.collect());
+    assert_eq!(
+        bench.removed().await,
+        [key("INBOX", 1, 1), key("INBOX", 1, 5)]
+    );
+    bench.pass(Duration::from_secs(60)).await;
+    assert_eq!(server.uids("INBOX"), [2, 3, 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn mailbox_that_was_set_back_is_told_before_its_messages_are_read_again() {
+    let server = Server::new();
+    let mut bench = Bench::with_ours(&server).await;
+    bench.pass(Duration::from_secs(1)).await;
+    server.set_back("INBOX", 4);
+    let told = bench.pass(Duration::from_secs(600)).await;
+    let set_back = told.iter().position(
+        |news| matches!(news, News::SetBack(back) if back.uid_validity == 1 && back.uid_next == 4),
+    );
+    let read_again = told
+        .iter()
+        .position(|news| matches!(news, News::Arrived(_)));
+    assert!(set_back.is_some() && set_back < read_again, "{told:?}");
+    assert_eq!(uids(&told), [2]);
 }

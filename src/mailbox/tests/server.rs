@@ -143,6 +143,17 @@ impl Server {
         }
     }
 
+    /// The folder is restored from a backup that was made when this was its UIDNEXT.
+    pub(super) fn set_back(&self, folder: &str, uid_next: u32) {
+        {
+            let mut state = self.state();
+            let folder = state.folders.get_mut(folder).unwrap();
+            folder.messages.retain(|message| message.uid < uid_next);
+            folder.uid_next = uid_next;
+        }
+        self.cut();
+    }
+
     /// Ends every connection.
     pub(super) fn cut(&self) {
         self.cut.send_modify(|count| *count += 1);

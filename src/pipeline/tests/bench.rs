@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::ledger::Balance;
 use crate::ledger::entry::Entry;
 use crate::ledger::sample::{accepted, at, draft, id};
-use crate::mailbox::news::{Arrival, MessageKey, News};
+use crate::mailbox::news::{Arrival, Interest, MessageKey, News};
 use crate::pipeline::{PipelineHandle, Settings, start};
 use crate::store::Store;
 
@@ -153,6 +153,12 @@ pub(super) fn key(folder: &str, uid: u32) -> MessageKey {
         uid_validity: 1,
         uid,
     }
+}
+
+/// The messages that are asked to be removed.
+pub(super) fn removals(interest: &watch::Receiver<Interest>) -> Vec<MessageKey> {
+    let wishes = &interest.borrow().remove;
+    wishes.iter().map(|wish| wish.message.clone()).collect()
 }
 
 pub(super) fn blind(folder: &str) -> News {

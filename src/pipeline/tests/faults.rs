@@ -5,20 +5,24 @@ use postrider_probes::reason::Reason;
 use rusqlite::{Connection, OpenFlags};
 use tokio::time::Instant;
 
-use super::bench::{Bench, key, patience};
+use super::bench::{Bench, key, patience, removals};
 use crate::ledger::sample::{accepted, draft, id};
 
-fn break_store(bench: &Bench) {
+pub(super) fn break_store(bench: &Bench) {
+    break_table(bench, "ledger_events");
+}
+
+pub(super) fn break_table(bench: &Bench, table: &str) {
     bench
         .database()
-        .execute_batch(
-            "CREATE TRIGGER broken BEFORE INSERT ON ledger_events
+        .execute_batch(&format!(
+            "CREATE TRIGGER broken BEFORE INSERT ON {table}
              BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END",
-        )
+        ))
         .expect("it is broken");
 }
 
-fn mend_store(bench: &Bench) {
+pub(super) fn mend_store(bench: &Bench) {
     let mended = bench.database().execute_batch("DROP TRIGGER broken");
     mended.expect("it is mended");
 }
@@ -75,33 +79,42 @@ async fn nothing_may_be_sent_that_is_not_written() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_seen_while_the_store_fails_is_written_when_it_works_again() {
+async fn what_is_seen_while_the_store_fails_is_told_when_it_is_written() {
     let bench = Bench::new().await;
     let mut account = bench.planned(1).await;
+    let _other = bench.planned(2).await;
     break_store(&bench);
     let replied = Instant::now();
     let recorded = bench.post.record(id(1), accepted(), replied).await;
-    assert_eq!(
-        recorded.map_err(|failure| failure.reason),
-        Err(Reason::StoreFailed)
-    );
+    let reason = recorded.as_ref().map_err(|failure| failure.reason);
+    assert_eq!(reason, Err(Reason::StoreFailed));
     bench.arrives(1, key("INBOX", 7)).await;
-    // Whoever waits is told what was seen: the platform is not to be blamed for our disk.
-    patience(account.wait_for(|account| account.state == Delivered))
-        .await
-        .expect("the pipeline lives");
+    bench.balance().await;
+    // Whoever waits is told that the store fails, and nothing that is not in it.
+    let told = account.borrow_and_update().clone();
+    assert_eq!(
+        (told.state, told.arrivals.len(), told.unsaved),
+        (Planned, 0, recorded.err())
+    );
     assert_eq!(bench.stored(1).await.state(), Planned);
+
+    // Another mail, of which everything is written, is not concerned.
+    let other = bench.post.follow(id(2));
+    assert_eq!(other.borrow().unsaved, None);
 
     bench.pipeline.release(id(1)).await;
     bench.balance().await;
     let interest = bench.pipeline.interest("alice");
     assert_eq!(
-        interest.borrow().remove,
+        removals(&interest),
         [],
         "nothing is removed before it is written"
     );
     mend_store(&bench);
     // The pipeline tries again by itself.
+    patience(account.wait_for(|account| account.state == Delivered && account.unsaved.is_none()))
+        .await
+        .expect("the pipeline lives");
     let mut interest = interest;
     patience(interest.wait_for(|interest| !interest.remove.is_empty()))
         .await

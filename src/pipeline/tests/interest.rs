@@ -1,9 +1,12 @@
 //! What the watches are asked for.
 
+use std::time::Duration;
+
+use postrider_probes::post::Draft;
 use postrider_probes::post::EntryState::*;
 use tokio::time::Instant;
 
-use super::bench::{Bench, header, key};
+use super::bench::{Bench, header, key, removals};
 use crate::ledger::sample::{accepted, draft, id, refused};
 use crate::mailbox::news::{Interest, News, Position};
 
@@ -80,7 +83,7 @@ async fn released_mail_is_removed_and_nothing_else() {
     foreign.header = header(&bench.tag(&draft(1)), "reply@example.net");
     bench.tell(News::Arrived(Box::new(foreign))).await;
     bench.pipeline.release(id(1)).await;
-    assert_eq!(interest.borrow().remove, [key("INBOX", 7), key("Junk", 3)]);
+    assert_eq!(removals(&interest), [key("INBOX", 7), key("Junk", 3)]);
     assert_eq!(interest.borrow().folders, ["INBOX", "Junk"]);
 
     // Also told of a message that nobody asked to remove: no effect.
@@ -92,10 +95,10 @@ async fn released_mail_is_removed_and_nothing_else() {
         .tell(removed(vec![key("INBOX", 7), key("INBOX", 8)]))
         .await;
     bench.balance().await;
-    assert_eq!(interest.borrow().remove, [key("Junk", 3)]);
+    assert_eq!(removals(&interest), [key("Junk", 3)]);
     bench.tell(removed(vec![key("Junk", 3)])).await;
     bench.balance().await;
-    assert_eq!(interest.borrow().remove, []);
+    assert_eq!(removals(&interest), []);
     let open = bench.store.open_entries().await.expect("they are read");
     let open: Vec<_> = open.iter().map(|(id, _)| *id).collect();
     assert_eq!(open, [id(2)]);
@@ -108,7 +111,7 @@ async fn folder_that_was_numbered_anew_has_nothing_left_to_remove() {
     let _account = bench.sent(1).await;
     bench.arrives(1, key("INBOX", 7)).await;
     bench.pipeline.release(id(1)).await;
-    assert_eq!(interest.borrow().remove, [key("INBOX", 7)]);
+    assert_eq!(removals(&interest), [key("INBOX", 7)]);
     bench
         .tell(News::Position(Position {
             mailbox: "alice".to_owned(),
@@ -126,6 +129,64 @@ async fn folder_that_was_numbered_anew_has_nothing_left_to_remove() {
             .map(|position| position.uid_validity),
         Some(2)
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn wish_to_remove_carries_the_proof_of_its_own_mail() {
+    let bench = Bench::new().await;
+    let interest = bench.pipeline.interest("alice");
+    for n in [1, 2] {
+        let _account = bench.sent(n).await;
+        let uid = u32::try_from(n).expect("small");
+        bench.arrives(n, key("INBOX", uid)).await;
+        bench.pipeline.release(id(n)).await;
+    }
+    for (n, wish) in (1..).zip(&interest.borrow().remove) {
+        assert_eq!(wish.proof.entry(), id(n));
+        for other in [1, 2] {
+            let Draft { message_id, .. } = draft(other);
+            let tag = bench.tag(&draft(other));
+            let header = header(&tag, &message_id);
+            let tag = tag.parse().expect("a tag");
+            assert_eq!(wish.proof.holds(&tag, &header), n == other, "{n} {other}");
+        }
+    }
+    assert_eq!(interest.borrow().remove.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn folder_that_was_set_back_keeps_what_came_after_the_backup() {
+    let bench = Bench::new().await;
+    let interest = bench.pipeline.interest("alice");
+    for (n, uid) in [(1, 7), (2, 8), (3, 9)] {
+        let _account = bench.sent(n).await;
+        bench.arrives(n, key("INBOX", uid)).await;
+    }
+    bench.pipeline.release(id(1)).await;
+    bench.pipeline.release(id(2)).await;
+    assert_eq!(removals(&interest), [key("INBOX", 7), key("INBOX", 8)]);
+    bench
+        .tell(News::SetBack(Position {
+            mailbox: "alice".to_owned(),
+            folder: "INBOX".to_owned(),
+            uid_validity: 1,
+            uid_next: 8,
+        }))
+        .await;
+    bench.balance().await;
+    assert_eq!(removals(&interest), [key("INBOX", 7)]);
+    // Nor is that asked for later which somebody still waited for.
+    bench.pipeline.release(id(3)).await;
+    bench.balance().await;
+    assert_eq!(removals(&interest), [key("INBOX", 7)]);
+    // A new mail under an old number is removed like any other.
+    let _account = bench.sent(4).await;
+    bench.arrives(4, key("INBOX", 8)).await;
+    bench.pipeline.release(id(4)).await;
+    assert_eq!(removals(&interest), [key("INBOX", 7), key("INBOX", 8)]);
+    let bench = bench.restart(Duration::ZERO).await;
+    let interest = bench.pipeline.interest("alice");
+    assert_eq!(removals(&interest), [key("INBOX", 7), key("INBOX", 8)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -149,6 +210,6 @@ async fn late_copy_of_a_closed_mail_is_counted_and_removed() {
         (balance.of(Delivered), balance.extra_copies, balance.foreign),
         (1, 1, 0)
     );
-    assert_eq!(interest.borrow().remove, [key("INBOX", 70)]);
+    assert_eq!(removals(&interest), [key("INBOX", 70)]);
     assert_eq!(bench.stored(1).await.copies(), 2);
 }

@@ -80,6 +80,15 @@ async fn junk_folder_that_was_never_read_is_not_waited_for() {
     bench.looks("INBOX").await;
     bench.balance().await;
     assert!(account.borrow().looked);
+    // But that nobody could look there is told, until somebody can.
+    assert!(account.borrow().blind_junk.is_some());
+    bench.looks("Junk").await;
+    bench.balance().await;
+    assert_eq!(account.borrow().blind_junk, None);
+    // What was proven then stays proven.
+    bench.tell(blind("Junk")).await;
+    bench.balance().await;
+    assert_eq!(account.borrow().blind_junk, None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -107,6 +116,14 @@ async fn blindness_is_told_and_ends_with_a_look() {
     bench.tell(blind("Junk")).await;
     bench.balance().await;
     assert_eq!(account.borrow().blind, None);
+    let junk = account.borrow().blind_junk.clone();
+    assert_eq!(
+        junk.map(|failure| failure.reason),
+        Some(Reason::ImapUnavailable)
+    );
+    bench.looks("Junk").await;
+    bench.balance().await;
+    assert_eq!(account.borrow().blind_junk, None);
     bench.tell(blind("INBOX")).await;
     bench.balance().await;
     assert!(account.borrow().blind.is_some());

@@ -5,7 +5,7 @@ use std::time::Duration;
 use postrider_probes::post::EntryState::*;
 use tokio::time::Instant;
 
-use super::bench::{Bench, LOST_AFTER, key};
+use super::bench::{Bench, LOST_AFTER, key, removals};
 use crate::ledger::sample::{id, refused};
 use crate::mailbox::news::{News, Position};
 
@@ -40,7 +40,7 @@ async fn mail_in_flight_over_a_restart_is_timed_by_the_wall_clock() {
     let latency = bench.stored(1).await.latency().expect("it was measured");
     assert_eq!((latency.after, latency.on_wall_clock), (HOUR, true));
     assert_eq!(
-        bench.pipeline.interest("alice").borrow().remove,
+        removals(&bench.pipeline.interest("alice")),
         [key("INBOX", 7)]
     );
 }
@@ -53,7 +53,7 @@ async fn removal_goes_on_after_a_restart() {
     bench.balance().await;
     let bench = bench.restart(HOUR).await;
     assert_eq!(
-        bench.pipeline.interest("alice").borrow().remove,
+        removals(&bench.pipeline.interest("alice")),
         [key("INBOX", 7)]
     );
 }

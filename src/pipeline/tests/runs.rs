@@ -8,11 +8,15 @@ use postrider_probes::phase::Phase;
 use postrider_probes::reason::Reason;
 use postrider_probes::target::{Role, Target};
 
-use super::bench::{Bench, key};
+use tokio::sync::broadcast;
+
+use super::bench::{Bench, key, patience, removals};
+use super::faults::{break_table, mend_store};
 use crate::config::plan::Source;
 use crate::ledger::sample::at;
 use crate::pipeline::Told;
-use crate::result::StatusWord;
+use crate::result::{RunResult, StatusWord};
+use crate::run::document::{document, head_at_end, head_at_start, result_of};
 use crate::run::event::{CheckFinished, CheckName, Event, RunFinished, RunStarted};
 use crate::store::RunSearch;
 
@@ -24,6 +28,7 @@ fn started() -> Event {
         config_sha256: "00".to_owned(),
         scenarios: vec![("flow".to_owned(), None)],
         planned_at: at(0),
+        late: Duration::ZERO,
         started_at: at(0),
     })
 }
@@ -51,6 +56,7 @@ fn finished(number: u32) -> Event {
             step: "primary".to_owned(),
             kind: "deliver",
             target: Some(Target {
+                domain: "example.test".into(),
                 mx: "mx1.example.net".to_owned(),
                 preference: 10,
                 address: "2001:db8::1".parse().expect("an address"),
@@ -77,6 +83,43 @@ fn ended() -> Event {
         took: Duration::from_secs(2),
         cancelled: None,
     })
+}
+
+fn passed(number: u32) -> Event {
+    let Event::CheckFinished(mut check) = finished(number) else {
+        panic!("it is a check");
+    };
+    check.outcome.findings.clear();
+    Event::CheckFinished(check)
+}
+
+/// A run whose checks all passed.
+fn ended_well() -> Event {
+    Event::RunFinished(RunFinished {
+        run: "01RUN".to_owned(),
+        status: Status::Pass,
+        took: Duration::from_secs(2),
+        cancelled: None,
+    })
+}
+
+/// The document of the run, from what is told of it until its end.
+async fn heard(listener: &mut broadcast::Receiver<Told>) -> RunResult {
+    let (mut head, mut checks) = (None, Vec::new());
+    loop {
+        let Told::Run(event) = patience(listener.recv()).await.expect("it is told") else {
+            panic!("nothing was corrected");
+        };
+        match event.as_ref() {
+            Event::RunStarted(started) => head = Some(head_at_start(started)),
+            Event::CheckStarted(_) => {}
+            Event::CheckFinished(finished) => checks.push(document(finished)),
+            Event::RunFinished(finished) => {
+                let head = head.expect("it began before it ended");
+                return result_of(head_at_end(head, finished), checks);
+            }
+        }
+    }
 }
 
 async fn report(bench: &Bench, event: Event) {
@@ -126,10 +169,10 @@ async fn end_of_a_run_releases_its_mails() {
     bench.arrives(1, key("INBOX", 7)).await;
     bench.balance().await;
     let interest = bench.pipeline.interest("alice");
-    assert_eq!(interest.borrow().remove, []);
+    assert_eq!(removals(&interest), []);
     report(&bench, ended()).await;
     bench.balance().await;
-    assert_eq!(interest.borrow().remove, [key("INBOX", 7)]);
+    assert_eq!(removals(&interest), [key("INBOX", 7)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -149,9 +192,62 @@ async fn events_are_told_in_order_after_they_were_stored() {
             Event::CheckStarted(_) => "check started".to_owned(),
             Event::CheckFinished(ref finished) => format!("check {}", finished.check.number),
             Event::RunFinished(_) => "run finished".to_owned(),
+            Event::RunMissed(ref missed) => format!("missed {}", missed.times),
         });
     }
     assert_eq!(heard, ["run started", "check 1", "check 2", "run finished"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn check_that_cannot_be_written_is_told_as_store_failed_and_never_as_passed() {
+    let bench = Bench::new().await;
+    let mut listener = bench.pipeline.listen();
+    report(&bench, started()).await;
+    bench.balance().await;
+    break_table(&bench, "checks");
+    report(&bench, passed(1)).await;
+    report(&bench, finished(2)).await;
+    bench.balance().await;
+    mend_store(&bench);
+    for event in [passed(3), ended_well()] {
+        report(&bench, event).await;
+    }
+    let heard = heard(&mut listener).await;
+    let statuses: Vec<_> = heard
+        .checks
+        .iter()
+        .map(|check| (check.status, check.reason.as_deref(), check.findings.len()))
+        .collect();
+    assert_eq!(
+        statuses,
+        [
+            (StatusWord::Error, Some("store-failed"), 1),
+            // What the platform did wrong is not hidden by what we did.
+            (StatusWord::Fail, Some("smtp-5xx"), 3),
+            (StatusWord::Pass, None, 0),
+        ]
+    );
+    assert_eq!(heard.run.status, StatusWord::Error);
+    // What was told is what is written in the end.
+    assert_eq!(stored(&bench).await, heard);
+}
+
+#[tokio::test(start_paused = true)]
+async fn run_whose_end_cannot_be_written_did_not_pass() {
+    let bench = Bench::new().await;
+    let mut listener = bench.pipeline.listen();
+    report(&bench, started()).await;
+    report(&bench, passed(1)).await;
+    bench.balance().await;
+    break_table(&bench, "runs");
+    report(&bench, ended_well()).await;
+    let heard = heard(&mut listener).await;
+    assert_eq!(heard.run.status, StatusWord::Error);
+    let why = heard.run.cancelled.clone().unwrap_or_default();
+    assert!(why.contains("database or disk is full"), "{why}");
+    mend_store(&bench);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(stored(&bench).await, heard);
 }
 
 #[tokio::test(start_paused = true)]

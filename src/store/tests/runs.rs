@@ -36,6 +36,7 @@ fn check(number: u32, status: StatusWord) -> CheckResult {
         attempts: 1,
         started_at: at(1).to_string(),
         duration_seconds: 0.25,
+        queued_seconds: None,
         phases_seconds: [("connect".to_owned(), 0.001)].into(),
         source: SourceResult {
             file: "flow.yaml".to_owned(),

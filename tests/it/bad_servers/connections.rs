@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use postrider::demo::platform::misbehaviour::{Answer, Connection, Misbehaviour, Point};
+use postrider::result::StatusWord;
 use postrider_probes::phase::Phase;
 
 use crate::support::{Fault, run_each};
@@ -72,6 +73,68 @@ async fn greetings_that_are_missing_slow_or_a_refusal() {
             until: Phase::Banner,
             ..Fault::new("garbage", banner(Answer::Garbage))
         },
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn a_refusal_of_the_session_can_be_what_is_expected() {
+    let refusing = || Misbehaviour::reply(Point::Banner, "554 5.3.2 Not here");
+    let row = |step, server, deliver, until, line| Fault {
+        deliver,
+        status: match line {
+            "" => StatusWord::Pass,
+            _ => StatusWord::Fail,
+        },
+        until,
+        line,
+        state: "",
+        ..Fault::new(step, server)
+    };
+    run_each(vec![
+        row(
+            "greeting",
+            refusing(),
+            "stop_after: banner, expect: { reply: 554, enhanced_status: 5.3.2 }",
+            Phase::Banner,
+            "",
+        ),
+        row(
+            "ehlo",
+            Misbehaviour::reply(Point::Ehlo, "550 5.7.1 Who are you"),
+            "stop_after: ehlo, expect: { reply: 5xx }",
+            Phase::Ehlo,
+            "",
+        ),
+        row(
+            "not-expected",
+            refusing(),
+            "stop_after: banner",
+            Phase::Banner,
+            "greeting-rejected: 554 5.3.2 Not here (as greeting)",
+        ),
+        row(
+            "another-one-expected",
+            refusing(),
+            "stop_after: banner, expect: { reply: 421 }",
+            Phase::Banner,
+            "smtp-5xx: 554 5.3.2 Not here (as greeting), expected 421",
+        ),
+        row(
+            "too-early",
+            // That a recipient is refused is not shown by a server that talks to nobody.
+            refusing(),
+            "stop_after: rcpt, expect: { reply: 5xx }",
+            Phase::Banner,
+            "greeting-rejected: 554 5.3.2 Not here (as greeting)",
+        ),
+        row(
+            "welcome",
+            Misbehaviour::default(),
+            "stop_after: banner, expect: { reply: 554 }",
+            Phase::Banner,
+            "wrongly-accepted: 220 … (as greeting), expected 554",
+        ),
     ])
     .await;
 }

@@ -52,6 +52,12 @@ async fn mail_that_is_dropped_junked_or_doubled_is_told() {
             ..accepted("junk-is-where-it-belongs", Delivery::Junk)
         },
         Fault {
+            // RFC 9051 §5.1: the same folder.
+            deliver: "expect: { arrives: { folder: inbox, within: 10s } }",
+            status: StatusWord::Pass,
+            ..accepted("inbox-in-small-letters", Delivery::Normal)
+        },
+        Fault {
             deliver: "expect: { arrives: { copies: 2, within: 10s } }",
             status: StatusWord::Pass,
             ..accepted("two-are-expected", Delivery::Twice)

@@ -254,6 +254,34 @@ async fn silence_makes_a_delivery_unknown_and_holds_up_nothing_else() {
 }
 
 #[tokio::test]
+async fn mail_that_nobody_waits_for_does_not_wait_for_the_mailbox_and_is_booked_later() {
+    let lab = Lab::with_imap(ImapMisbehaviour {
+        greeting: Greeting::Silence,
+        ..ImapMisbehaviour::default()
+    })
+    .await;
+    let [first, ..] = Lab::addresses();
+    let ran = lab
+        .run(&Lab::deliver("sent", first, "tls: required"))
+        .end()
+        .await;
+    let sent = ran.check("sent");
+    assert_eq!(sent.status, StatusWord::Pass, "{sent:#?}");
+    let took = ran.result().run.duration_seconds;
+    assert!(took < 10.0, "{took} s");
+    let [entry] = sent.evidence.unwrap().entries.try_into().unwrap();
+    assert_eq!(lab.entry(&entry).await.state().name(), "accepted");
+
+    lab.platform
+        .set_imap_misbehaviour(ImapMisbehaviour::default())
+        .unwrap();
+    let keys = "expect: { arrives: { within: 10s } }";
+    let ran = lab.run(&Lab::deliver("awaited", first, keys)).end().await;
+    assert_eq!(ran.check("awaited").status, StatusWord::Pass);
+    assert_eq!(lab.entry(&entry).await.state().name(), "delivered");
+}
+
+#[tokio::test]
 async fn a_server_that_freezes_while_a_mail_is_awaited_proves_nothing() {
     tokio::join!(frozen_at("NOOP"), frozen_at("UID FETCH"));
 }

@@ -35,6 +35,9 @@ impl Post for NoPost {
     fn completing(&self, _: EntryId) {
         unreachable!()
     }
+    fn refused(&self, _: EntryId) {
+        unreachable!()
+    }
     fn record(
         &self,
         _: EntryId,

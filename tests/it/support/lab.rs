@@ -56,6 +56,8 @@ pub(crate) struct Lab {
     pub(crate) resolver: Option<SocketAddr>,
     /// Instead of the platform's nodes, below `nodes:`.
     pub(crate) nodes: Option<String>,
+    /// Keys at the end of the main file.
+    pub(crate) more: String,
     files: TempDir,
 }
 
@@ -109,6 +111,7 @@ impl Lab {
             mailbox: Mailbox::default(),
             resolver: None,
             nodes: None,
+            more: String::new(),
             files: TempDir::new().unwrap(),
         }
     }
@@ -241,7 +244,8 @@ mailboxes:
     imap: {{ server: imap.example.test, port: {port}, tls: {tls}, trust: {{ ca_file: ca.pem }} }}
     username: {user}
     password_file: alice_password
-",
+{more}",
+            more = self.more,
             dns = self.resolver.unwrap_or(platform.dns_addr()),
             smtp = platform.smtp_port(),
             recipient = platform.recipient(),

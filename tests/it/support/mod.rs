@@ -9,7 +9,7 @@ use std::time::Duration;
 
 pub(crate) use fault::{Fault, judge, run_each, says};
 pub(crate) use lab::{Lab, Mailbox};
-pub(crate) use program::{Program, Ran, line};
+pub(crate) use program::{Program, Ran, Running, line};
 
 /// Waits until there is something, looking often.
 pub(crate) async fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {

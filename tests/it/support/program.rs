@@ -40,6 +40,17 @@ impl Program {
         self
     }
 
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.0.env(name, value);
+        self
+    }
+
+    /// What it says on standard error goes to this file, so that it can be read while it runs.
+    pub(crate) fn telling(mut self, file: &Path) -> Self {
+        self.0.stderr(std::fs::File::create(file).unwrap());
+        self
+    }
+
     /// Runs it to its end.
     pub(crate) async fn end(self) -> Ran {
         self.start().end().await
@@ -66,16 +77,22 @@ impl Running {
 
         let signal = match name {
             "INT" => Signal::INT,
+            "HUP" => Signal::HUP,
+            "KILL" => Signal::KILL,
             _ => Signal::TERM,
         };
         let id = i32::try_from(self.child.id().unwrap()).unwrap();
         kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
     pub(crate) async fn end(mut self) -> Ran {
         let id = self.child.id().unwrap();
         let mut stdout = self.child.stdout.take().unwrap();
-        let mut stderr = self.child.stderr.take().unwrap();
+        let mut stderr = self.child.stderr.take();
         let mut ran = Ran::default();
         let mut peak = 0;
         let ended = timeout(PATIENCE, async {
@@ -89,11 +106,13 @@ impl Running {
                     }
                 }
             };
-            let (status, out, err) = tokio::join!(
-                watched,
-                stdout.read_to_string(&mut ran.stdout),
-                stderr.read_to_string(&mut ran.stderr)
-            );
+            let (status, out, err) =
+                tokio::join!(watched, stdout.read_to_string(&mut ran.stdout), async {
+                    match &mut stderr {
+                        Some(stderr) => stderr.read_to_string(&mut ran.stderr).await,
+                        None => Ok(0),
+                    }
+                });
             out.and(err).unwrap();
             status.code()
         });

@@ -58,7 +58,7 @@ pub(super) async fn follow(
     let expected: Vec<&ArrivalFacts> = account
         .arrivals
         .iter()
-        .filter(|arrival| arrival.folder.eq_ignore_ascii_case(&draft.folder))
+        .filter(|arrival| arrival.folder == draft.folder)
         .collect();
     cx.evidence(|evidence| evidence.arrivals.clone_from(&account.arrivals));
     match expected.first().or(account.arrivals.first().as_ref()) {
@@ -67,6 +67,10 @@ pub(super) async fn follow(
             transit.end_with(first.after);
         }
         None => drop(transit),
+    }
+    if let Some(failure) = &account.unsaved {
+        // What was seen and cannot be written may be more than this: nothing is judged by half of the facts.
+        return cx.find(failure.clone());
     }
     for finding in judge(arrives, draft, end, &account, &expected) {
         add(finding);
@@ -104,7 +108,7 @@ async fn wait(
                 let here = account
                     .arrivals
                     .iter()
-                    .filter(|arrival| arrival.folder.eq_ignore_ascii_case(&draft.folder))
+                    .filter(|arrival| arrival.folder == draft.folder)
                     .count();
                 here >= copies || (here == 0 && !account.arrivals.is_empty())
             })
@@ -162,44 +166,52 @@ fn judge(
             ));
         }
     }
-    let copies = arrives.copies.unwrap_or(1) as usize;
-    if account.arrivals.len() > copies {
-        let folders: Vec<&str> = account
-            .arrivals
-            .iter()
-            .map(|arrival| arrival.folder.as_str())
-            .collect();
-        found.push(Finding::new(
-            Reason::DeliveredTwice,
-            format!(
-                "{} copies (in {}), {copies} expected",
-                account.arrivals.len(),
-                folders.join(", ")
-            ),
-        ));
-    } else if account.arrivals.len() < copies {
-        found.push(unobserved(account).unwrap_or_else(|| {
-            Finding::new(
-                Reason::NotDelivered,
-                format!(
-                    "{} of {copies} copies within {}",
-                    account.arrivals.len(),
-                    duration(limit)
-                ),
-            )
-        }));
-    }
+    found.extend(judge_copies(arrives, draft, account, expected.len()));
     found
 }
 
-/// Why an absence proves nothing: nobody could look after the time was over.
-fn unobserved(account: &Account) -> Option<Finding> {
-    if account.looked {
-        return None;
+/// Counts the copies. Only those in the expected folder are what was asked for; the others are told with their place.
+fn judge_copies(
+    arrives: &Arrives,
+    draft: &Draft,
+    account: &Account,
+    here: usize,
+) -> Option<Finding> {
+    let copies = arrives.copies.unwrap_or(1) as usize;
+    let all = account.arrivals.len();
+    let folders: Vec<&str> = account
+        .arrivals
+        .iter()
+        .map(|arrival| arrival.folder.as_str())
+        .collect();
+    let folders = folders.join(", ");
+    let limit = duration(arrives.within.0);
+    if here >= copies {
+        let text = format!("{all} copies (in {folders}), {copies} expected");
+        return (all > copies).then(|| Finding::new(Reason::DeliveredTwice, text));
     }
-    let why = match &account.blind {
-        Some(blind) => format!("the mailbox could not be read: {}", blind.line()),
-        None => "no look into the mailbox ended in time".to_owned(),
+    if all > here {
+        let expected = &draft.folder;
+        let text =
+            format!("{here} of {copies} copies in {expected} within {limit} (found in {folders})");
+        return Some(Finding::new(Reason::DeliveredElsewhere, text));
+    }
+    Some(unobserved(account).unwrap_or_else(|| {
+        let text = format!("{here} of {copies} copies within {limit}");
+        Finding::new(Reason::NotDelivered, text)
+    }))
+}
+
+/// Why an absence proves nothing: nobody could look into every folder after the time was over.
+fn unobserved(account: &Account) -> Option<Finding> {
+    let why = match (account.looked, &account.blind, &account.blind_junk) {
+        (false, Some(blind), _) => format!("the mailbox could not be read: {}", blind.line()),
+        (_, _, Some(blind)) => format!(
+            "it may be in the junk folder, which could not be read: {}",
+            blind.line()
+        ),
+        (true, _, None) => return None,
+        (false, None, None) => "no look into the mailbox ended in time".to_owned(),
     };
     Some(Finding::new(Reason::CannotObserve, why))
 }
@@ -277,4 +289,141 @@ fn judge_results(wanted: &AuthenticationResults, arrival: &ArrivalFacts) -> Vec<
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use postrider_wire::message::tag::EntryId;
+
+    use super::*;
+    use crate::post::EntryState;
+    use crate::setting::{Period, Spanned};
+
+    fn arrives(copies: u32) -> Arrives {
+        Arrives {
+            folder: None,
+            within: Spanned::unplaced(Period(Duration::from_secs(10))),
+            warn_after: None,
+            copies: Some(copies),
+            watch_copies_for: None,
+        }
+    }
+
+    fn draft() -> Draft {
+        Draft {
+            id: EntryId::from_parts(1, 1),
+            retry_of: None,
+            sender: "probe@sender.example".to_owned(),
+            recipient: "alice@example.net".to_owned(),
+            message_id: "1@sender.example".to_owned(),
+            route: String::new(),
+            mailbox: Some("alice".to_owned()),
+            folder: "INBOX".to_owned(),
+            within: Duration::from_secs(10),
+        }
+    }
+
+    /// A mail with copies in these folders, after a good look into all of them.
+    fn account(folders: &[&str]) -> Account {
+        let copy = |folder: &&str| ArrivalFacts {
+            mailbox: "alice".to_owned(),
+            folder: (*folder).to_owned(),
+            uid: 1,
+            after: Some(Duration::from_secs(1)),
+            pushed_after: None,
+            internal_date: None,
+            hops: Vec::new(),
+            skew_seconds: None,
+            authentication_results: Vec::new(),
+        };
+        Account {
+            state: EntryState::Accepted,
+            arrivals: folders.iter().map(copy).collect(),
+            blind: None,
+            looked: true,
+            blind_junk: None,
+            unsaved: None,
+        }
+    }
+
+    fn lines(copies: u32, account: &Account) -> Vec<String> {
+        let expected: Vec<&ArrivalFacts> = account
+            .arrivals
+            .iter()
+            .filter(|arrival| arrival.folder == "INBOX")
+            .collect();
+        let end = End::Unknown(Finding::new(Reason::SmtpTimeout, "no reply"));
+        judge(&arrives(copies), &draft(), &end, account, &expected)
+            .iter()
+            .map(Finding::line)
+            .collect()
+    }
+
+    #[test]
+    fn copies_are_counted_where_they_are_expected() {
+        for (copies, folders, line) in [
+            (1, &["INBOX"] as &[_], ""),
+            (2, &["INBOX", "INBOX"], ""),
+            (
+                2,
+                &["INBOX", "Junk"],
+                "delivered-elsewhere: 1 of 2 copies in INBOX within 10 s (found in INBOX, Junk)",
+            ),
+            (
+                2,
+                &["Junk", "INBOX", "Junk"],
+                "delivered-elsewhere: 1 of 2 copies in INBOX within 10 s (found in Junk, INBOX, Junk)",
+            ),
+            (
+                1,
+                &["INBOX", "Junk"],
+                "delivered-twice: 2 copies (in INBOX, Junk), 1 expected",
+            ),
+            (2, &["INBOX"], "not-delivered: 1 of 2 copies within 10 s"),
+            (
+                1,
+                &["Junk"],
+                "delivered-elsewhere: delivered to Junk, not to INBOX",
+            ),
+        ] {
+            let found = lines(copies, &account(folders)).join("; ");
+            assert_eq!(found, line, "{copies} {folders:?}");
+        }
+    }
+
+    #[test]
+    fn absence_is_proven_only_by_a_look_into_the_junk_folder_too() {
+        let blind = Finding::new(Reason::ImapProtocol, "NO no such right");
+        for (folders, looked, mailbox_too, line) in [
+            (
+                &[] as &[_],
+                true,
+                false,
+                "cannot-observe: it may be in the junk folder, which could not be read: imap-protocol: NO no such right",
+            ),
+            (
+                &[],
+                false,
+                false,
+                "cannot-observe: it may be in the junk folder, which could not be read: imap-protocol: NO no such right",
+            ),
+            (
+                &[],
+                false,
+                true,
+                "cannot-observe: the mailbox could not be read: imap-protocol: NO no such right",
+            ),
+            // Where it decides nothing it is not told.
+            (&["INBOX", "INBOX"], false, true, ""),
+        ] {
+            let account = Account {
+                looked,
+                blind: mailbox_too.then(|| blind.clone()),
+                blind_junk: Some(blind.clone()),
+                ..account(folders)
+            };
+            let found = lines(2, &account).join("; ");
+            assert_eq!(found, line, "{folders:?} {looked} {mailbox_too}");
+        }
+    }
 }

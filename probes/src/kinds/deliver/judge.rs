@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use postrider_wire::text::visible;
 
-use super::prepare::Prepared;
 use super::reply_pattern::ReplyPattern;
 use super::settings::{Accepted, Certificate, Deliver, Expect, MatchName};
 use super::transaction::{End, Transaction};
 use crate::context::Context;
-use crate::dialogue::smtp::{refusal, reply_reason};
+use crate::dialogue::smtp::{UNKNOWN, refusal, reply_reason};
 use crate::outcome::{Finding, Status, TlsFacts};
 use crate::phase::PhaseTimes;
 use crate::reason::Reason;
@@ -27,7 +26,7 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    pub(super) fn new(cx: &Context<'_>, _: &Prepared<'_>, transaction: &Transaction) -> Self {
+    pub(super) fn new(cx: &Context<'_>, transaction: &Transaction) -> Self {
         let outcome = cx.lock();
         Self {
             end: transaction.end.clone(),
@@ -94,26 +93,19 @@ fn findings(expect: &Expect, facts: &Facts, is_expect: bool) -> Vec<Finding> {
             };
         }
         End::Unknown(failure) if is_expect => found.push(Finding {
-            message: format!(
-                "{}: nobody knows whether the mail was taken; it is not sent again",
-                failure.message
-            ),
+            message: format!("{}{UNKNOWN}", failure.message),
             ..failure.clone()
         }),
         End::Unknown(_) => {}
-        End::Replied { reply, after, .. } => {
+        End::Replied { reply, when, .. } => {
             let wanted = expect.reply.as_ref().map(|reply| reply.value);
             if is_expect || wanted.is_some() {
-                found.extend(judge_reply(wanted, reply, after));
+                found.extend(judge_reply(wanted, reply, when));
             }
             if let Some(wanted) = &expect.enhanced_status {
                 let got = reply.enhanced().map(|code| code.to_string());
                 if found.is_empty() && got.as_deref() != Some(wanted.as_str()) {
-                    let mut finding = refusal(
-                        Reason::SmtpUnexpectedReply,
-                        reply,
-                        &format!("after {after}"),
-                    );
+                    let mut finding = refusal(Reason::SmtpUnexpectedReply, reply, when);
                     finding
                         .message
                         .push_str(&format!(", expected {}", wanted.value));
@@ -139,7 +131,7 @@ fn findings(expect: &Expect, facts: &Facts, is_expect: bool) -> Vec<Finding> {
 fn judge_reply(
     wanted: Option<ReplyPattern>,
     reply: &postrider_wire::smtp::reply::Reply,
-    after: &str,
+    when: &str,
 ) -> Option<Finding> {
     let matches = wanted.map_or_else(
         || reply.is_positive_completion(),
@@ -149,9 +141,9 @@ fn judge_reply(
         return None;
     }
     let mut finding = if reply.is_positive_completion() {
-        refusal(Reason::WronglyAccepted, reply, &format!("after {after}"))
+        refusal(Reason::WronglyAccepted, reply, when)
     } else {
-        refusal(reply_reason(reply), reply, &format!("after {after}"))
+        refusal(reply_reason(reply), reply, when)
     };
     if let Some(wanted) = wanted.filter(|wanted| wanted.is_refusal()) {
         finding.message.push_str(&format!(", expected {wanted}"));

@@ -58,6 +58,8 @@ pub(super) struct Prepared<'a> {
     pub(super) trust: Trust,
     pub(super) limits: Limits,
     pub(super) stop_after: Option<StopAfter>,
+    /// Whether `expect.reply` wants the reply that decides to be a refusal.
+    pub(super) refusal_expected: bool,
     /// The intent; `None` when the dialogue ends before anything is sent.
     pub(super) draft: Option<Draft>,
     /// The message.
@@ -110,6 +112,11 @@ impl<'a> Prepared<'a> {
             ),
             limits: Limits::new(settings),
             stop_after: settings.stop_after,
+            refusal_expected: settings
+                .expect
+                .as_ref()
+                .and_then(|expect| expect.reply)
+                .is_some_and(|reply| reply.is_refusal()),
             draft: None,
             message: Vec::new(),
         };
@@ -143,9 +150,7 @@ impl<'a> Prepared<'a> {
                 .imap
                 .is_some()
                 .then(|| self.account.name.clone()),
-            folder: arrives
-                .and_then(|arrives| arrives.folder.clone())
-                .unwrap_or_else(|| "INBOX".to_owned()),
+            folder: settings.folder().into(),
             within: arrives.map_or(Duration::MAX, |arrives| arrives.within.0),
         };
         self.message = Letter {

@@ -48,7 +48,7 @@ pub(super) fn preview(
         }
     }
     if let Some(arrives) = settings.expected_arrival().filter(|_| sends) {
-        let folder = arrives.folder.as_deref().unwrap_or("INBOX");
+        let folder = arrives.folder();
         parts.push(format!(
             "wait for it in {folder} for {}",
             arrives.within.value

@@ -5,12 +5,17 @@ use std::time::Duration;
 
 use super::prepare::Prepared;
 use super::settings::{Deliver, Family, Route};
+use tokio::time::timeout;
+
 use crate::context::Context;
 use crate::dialogue::smtp;
 use crate::mx;
+use crate::net::connect_failure;
 use crate::outcome::{Failure, Mark, Status};
 use crate::phase::Phase;
 use crate::reason::Reason;
+use crate::span::duration;
+use crate::target::Target;
 
 /// Time for one DNS lookup of a route.
 const LOOKUP_WITHIN: Duration = Duration::from_secs(10);
@@ -33,14 +38,23 @@ impl Host {
             None => format!("[{}]", self.address),
         }
     }
+
+    /// Waits until one more connection to the host is allowed.
+    pub(super) async fn slot(&self, cx: &Context<'_>) -> Slot {
+        slot(cx, self.address).await
+    }
+}
+
+/// The right to one connection, until it is dropped.
+pub(super) type Slot = Option<crate::slots::Slot>;
+
+async fn slot(cx: &Context<'_>, address: IpAddr) -> Slot {
+    let what = format!("a free connection to {address}");
+    cx.queue(&what, cx.around.slots.acquire(address)).await
 }
 
 /// The hosts of this delivery; never empty.
-pub(super) async fn hosts(
-    settings: &Deliver,
-    cx: &Context<'_>,
-    _: &Prepared<'_>,
-) -> Result<Vec<Host>, Failure> {
+pub(super) async fn hosts(settings: &Deliver, cx: &Context<'_>) -> Result<Vec<Host>, Failure> {
     let given_name = settings
         .server_name
         .as_ref()
@@ -133,50 +147,76 @@ async fn routed(cx: &Context<'_>, route: &Route) -> Result<Vec<Host>, Failure> {
 }
 
 /// Opens a session on a primary address and leaves it, as a sender does that found the primary unwilling.
-/// What happens there is in the transcript and decides nothing.
-pub(super) async fn greet_primary(_: &Deliver, cx: &Context<'_>, prepared: &Prepared<'_>) {
+/// What happens there decides nothing; whether the primary has seen us is noted, because filters ask that.
+pub(super) async fn greet_primary(cx: &Context<'_>, prepared: &Prepared<'_>) {
     let Some(target) = cx.target else { return };
-    let domain = prepared.account.address.domain().to_owned();
-    let family = if target.address.is_ipv4() {
-        Family::Ipv4
-    } else {
-        Family::Ipv6
-    };
-    let set = match mx::lookup(cx.around.net, &domain, family, LOOKUP_WITHIN).await {
-        Ok(set) => set,
-        Err(failure) => {
+    let (host, address) = match primary_of(cx, target).await {
+        Ok(Some(primary)) => primary,
+        Ok(None) => return cx.say(Mark::Info, "this is a primary itself"),
+        Err(why) => {
+            cx.note("primary not reached");
             return cx.say(
                 Mark::Unexpected,
-                &format!("no primary to approach first: {}", failure.line()),
+                &format!("no primary to approach first: {why}"),
             );
         }
     };
-    let primary = mx::sender_order(&set, &mut rand::rng()).into_iter().next();
-    let Some((host, address)) = primary.filter(|(_, address)| *address != target.address) else {
-        return cx.say(Mark::Info, "this is the primary itself");
-    };
-    cx.note("after the primary");
     cx.say(
         Mark::Info,
-        &format!("first the primary: {} [{address}]", host.name),
+        &format!("first the primary: {host} [{address}]"),
     );
+    // Given back before the target's own is waited for: who holds one and waits for another can wait for ever.
+    let _slot = slot(cx, address).await;
+    let limits = prepared.limits;
     let to = SocketAddr::new(address, prepared.port);
-    let _slot = cx.around.slots.acquire(address).await;
-    let limit = prepared.limits.connect + prepared.limits.banner + prepared.limits.command;
-    let visit = async {
-        let stream = cx
-            .around
-            .net
-            .connect(to, prepared.source)
-            .await
-            .map_err(|error| error.to_string())?;
-        smtp::visit(cx, stream, &prepared.helo.to_string(), limit)
-            .await
-            .map_err(|failure| failure.line())
+    let connecting = cx.around.net.connect(to, prepared.source);
+    let problem = match timeout(limits.connect, connecting).await {
+        Ok(Ok(stream)) => {
+            let within = limits.banner + limits.command;
+            let name = prepared.helo.to_string();
+            let visit = smtp::visit(cx, stream, &name, within);
+            match timeout(within, visit).await {
+                Ok(Ok(())) => return cx.note("after the primary"),
+                Ok(Err(failure)) => ("primary unwilling", failure.line()),
+                Err(_) => ("primary unwilling", "it did not answer in time".to_owned()),
+            }
+        }
+        Ok(Err(error)) => (
+            "primary not reached",
+            connect_failure(&error, to, limits.connect).line(),
+        ),
+        Err(_) => (
+            "primary not reached",
+            format!("no answer within {}", duration(limits.connect)),
+        ),
     };
-    match tokio::time::timeout(limit, visit).await {
-        Ok(Ok(())) => {}
-        Ok(Err(problem)) => cx.say(Mark::Unexpected, &format!("the primary: {problem}")),
-        Err(_) => cx.say(Mark::Unexpected, "the primary did not answer in time"),
+    let (note, problem) = problem;
+    cx.note(note);
+    cx.say(Mark::Unexpected, &format!("the primary: {problem}"));
+}
+
+/// A most preferred host of the domain that is probed, and an address of it, of the target's family where there is one;
+/// `None` when the target is among them.
+async fn primary_of(cx: &Context<'_>, target: &Target) -> Result<Option<(String, IpAddr)>, String> {
+    let net = cx.around.net;
+    let set = mx::lookup(net, &target.domain, Family::Both, LOOKUP_WITHIN).await;
+    let set = set.map_err(|failure| failure.line())?;
+    let lowest = set.hosts.iter().map(|host| host.preference).min();
+    let mut primaries = mx::sender_order(&set, &mut rand::rng());
+    primaries.retain(|(host, _)| Some(host.preference) == lowest);
+    if primaries
+        .iter()
+        .any(|(_, address)| *address == target.address)
+    {
+        return Ok(None);
     }
+    primaries.retain(|(_, address)| net.has_route(*address));
+    let same_family = |address: IpAddr| address.is_ipv4() == target.address.is_ipv4();
+    let chosen = primaries
+        .iter()
+        .find(|(_, address)| same_family(*address))
+        .or(primaries.first());
+    let (host, address) =
+        chosen.ok_or_else(|| format!("no address of {}'s primary MX is usable", target.domain))?;
+    Ok(Some((host.name.clone(), *address)))
 }

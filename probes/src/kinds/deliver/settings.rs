@@ -7,7 +7,7 @@ use postrider_wire::address::EhloName;
 use serde::Deserialize;
 
 use crate::account::{self, Trust};
-use crate::setting::{Parsed, Period, Size, Spanned, Template};
+use crate::setting::{FolderName, Parsed, Period, Size, Spanned, Template};
 
 /// Delivers one tagged mail the way the world does (port 25): to an address, or by a domain's MX records.
 #[derive(Debug, Clone, Default, Deserialize, schemars::JsonSchema)]
@@ -164,7 +164,8 @@ pub enum Approach {
     /// Straight to the address; some filters score that like a spammer's behaviour.
     #[default]
     Direct,
-    /// First a primary address (EHLO, QUIT), then this one, as a sender that found the primary unwilling.
+    /// First a primary address of the same domain (EHLO, QUIT), then this one, as a sender that found the primary unwilling.
+    /// The result notes `after the primary`, or `primary unwilling` or `primary not reached` if that did not work.
     PrimaryFirst,
 }
 
@@ -172,9 +173,9 @@ pub enum Approach {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum StopAfter {
-    /// After the greeting.
+    /// After the greeting, which may be the refusal that `expect.reply` wants.
     Banner,
-    /// After EHLO (the second one, when TLS is used).
+    /// After EHLO (the second one, when TLS is used); the same holds of its reply.
     Ehlo,
     /// After MAIL FROM.
     Mail,
@@ -249,12 +250,12 @@ pub struct Accepted {
 pub struct Arrives {
     /// The folder; INBOX by default.
     #[schemars(example = &"INBOX")]
-    pub folder: Option<String>,
+    pub folder: Option<FolderName>,
     /// Later is a failure.
     pub within: Spanned<Period>,
     /// Later is `degraded`.
     pub warn_after: Option<Spanned<Period>>,
-    /// How many copies; 1 by default.
+    /// How many copies in that folder; 1 by default. One that lies elsewhere, in the junk folder say, is none of them.
     #[schemars(example = 1)]
     pub copies: Option<u32>,
     /// How long to go on looking for further copies; 500ms by default. The ledger counts later ones.
@@ -297,7 +298,22 @@ pub struct AuthenticationResults {
     pub dmarc: Option<String>,
 }
 
+impl Arrives {
+    /// The folder's name.
+    #[must_use]
+    pub fn folder(&self) -> FolderName {
+        self.folder.clone().unwrap_or_else(FolderName::inbox)
+    }
+}
+
 impl Deliver {
+    /// The folder in which the message should turn up; where nothing is said of it, INBOX.
+    #[must_use]
+    pub fn folder(&self) -> FolderName {
+        self.expected_arrival()
+            .map_or_else(FolderName::inbox, Arrives::folder)
+    }
+
     /// What is said of the arrival, in `expect` or else in `prefer`.
     #[must_use]
     pub fn expected_arrival(&self) -> Option<&Arrives> {

@@ -6,14 +6,15 @@ use postrider_wire::smtp::ehlo::Capabilities;
 use postrider_wire::smtp::queue_id;
 use postrider_wire::smtp::reply::Reply;
 use postrider_wire::text::visible;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 
 use super::prepare::Prepared;
-use super::route::Host;
+use super::route::{Host, Slot};
 use super::settings::{StopAfter, TlsPolicy};
 use crate::context::Context;
 use crate::dialogue::smtp::{self, Sent, Session};
+use crate::dialogue::stream::BoxStream;
+use crate::limit::Awaited;
 use crate::net::connect_failure;
 use crate::outcome::{Failure, Mark, SmtpFacts};
 use crate::phase::Phase;
@@ -27,10 +28,10 @@ use crate::tls;
 pub(super) enum End {
     /// It did not come to a deciding reply, and nothing was sent.
     Failed(Failure),
-    /// The reply that decided, and the command that it answers.
+    /// The reply that decided, and when it came: `after RCPT TO`.
     Replied {
         reply: Reply,
-        after: &'static str,
+        when: &'static str,
         /// Whether it is the final reply to the message; then it is never intermediate.
         final_reply: bool,
     },
@@ -88,13 +89,17 @@ pub(super) struct Transaction<'c, 'a> {
     /// The connection, as long as it answers.
     session: Option<Session<'c, 'a>>,
     /// Held as long as the connection is.
-    slot: Option<OwnedSemaphorePermit>,
+    slot: Slot,
 }
 
 impl<'c, 'a> Transaction<'c, 'a> {
-    /// Holds it. Whatever happens is in `end`.
-    pub(super) async fn hold(cx: &'c Context<'a>, prepared: &Prepared<'_>, host: &Host) -> Self {
-        let slot = cx.around.slots.acquire(host.address).await;
+    /// Holds it, in a slot for the host's address. Whatever happens is in `end`.
+    pub(super) async fn hold(
+        cx: &'c Context<'a>,
+        prepared: &Prepared<'_>,
+        host: &Host,
+        slot: Slot,
+    ) -> Self {
         cx.say(
             Mark::Info,
             &format!("connecting to {} port {}", host.label(), prepared.port),
@@ -108,11 +113,8 @@ impl<'c, 'a> Transaction<'c, 'a> {
             });
             evidence.tls = None;
         });
-        let mut session = None;
-        let end = match converse(cx, prepared, host, &mut session).await {
-            Ok(end) => end,
-            Err(failure) => End::Failed(failure),
-        };
+        let (end, mut session) = converse(cx, prepared, host).await;
+        let end = end.unwrap_or_else(End::Failed);
         let ended = Instant::now();
         match &end {
             End::Failed(failure) | End::Unknown(failure) => {
@@ -157,62 +159,139 @@ fn is_broken(reason: Reason) -> bool {
     )
 }
 
-/// Leaves the session in `open` whenever it can still be spoken to.
+/// How the dialogue goes on after the first EHLO.
+enum Begun {
+    /// It does not: it has come to its last reply.
+    Decided(End),
+    /// In the clear.
+    Clear(Reply, Capabilities),
+    /// With the handshake.
+    Encrypt,
+}
+
+/// Gives the session whenever it can still be spoken to.
 async fn converse<'c, 'a>(
     cx: &'c Context<'a>,
     prepared: &Prepared<'_>,
     host: &Host,
-    open: &mut Option<Session<'c, 'a>>,
-) -> Result<End, Failure> {
-    let limits = prepared.limits;
+) -> (Result<End, Failure>, Option<Session<'c, 'a>>) {
+    let mut session = match connect(cx, prepared, host).await {
+        Ok(stream) => Session::new(cx, stream, false),
+        Err(failure) => return (Err(failure), None),
+    };
+    let end = match begin(cx, prepared, &mut session).await {
+        Ok(Begun::Decided(end)) => Ok(end),
+        Ok(Begun::Clear(greeted, capabilities)) => {
+            proceed(prepared, &mut session, greeted, capabilities).await
+        }
+        // The session in the clear ends here, whatever comes of the handshake.
+        Ok(Begun::Encrypt) => match encrypt(cx, prepared, host, session).await {
+            Ok(encrypted) => {
+                session = encrypted;
+                greet_again(prepared, &mut session).await
+            }
+            Err(failure) => return (Err(failure), None),
+        },
+        Err(failure) => Err(failure),
+    };
+    (end, Some(session))
+}
+
+async fn connect(
+    cx: &Context<'_>,
+    prepared: &Prepared<'_>,
+    host: &Host,
+) -> Result<BoxStream, Failure> {
+    let within = prepared.limits.connect;
     let to = SocketAddr::new(host.address, prepared.port);
-    let stream = cx
-        .phase(
-            Phase::Connect,
-            timeout(limits.connect, cx.around.net.connect(to, prepared.source)),
-        )
+    let missing = format!("no answer on port {}", to.port());
+    let connecting = timeout(within, cx.around.net.connect(to, prepared.source));
+    let owed = Awaited::new(Reason::ConnectTimeout, missing.clone());
+    let connecting = cx.awaiting(owed, connecting);
+    cx.phase(Phase::Connect, connecting)
         .await
         .map_err(|_| {
-            let waited = duration(limits.connect);
-            Failure::new(
-                Reason::ConnectTimeout,
-                format!("no answer on port {} within {waited}", to.port()),
-            )
+            let waited = duration(within);
+            Failure::new(Reason::ConnectTimeout, format!("{missing} within {waited}"))
         })?
-        .map_err(|error| connect_failure(&error, to, limits.connect))?;
-    let session = open.insert(Session::new(cx, stream, false));
-    let decided = |reply, after| End::Replied {
-        reply,
-        after,
-        final_reply: false,
-    };
-    let banner = session.greeting(limits.banner).await?;
-    if prepared.stop_after == Some(StopAfter::Banner) {
-        return Ok(decided(banner, "connecting"));
+        .map_err(|error| connect_failure(&error, to, within))
+}
+
+/// The greeting, EHLO and, where it is wanted and offered, STARTTLS.
+async fn begin(
+    cx: &Context<'_>,
+    prepared: &Prepared<'_>,
+    session: &mut Session<'_, '_>,
+) -> Result<Begun, Failure> {
+    let banner = session.greeting(prepared.limits.banner).await?;
+    if let Some(end) = welcome(prepared, &banner, StopAfter::Banner)? {
+        return Ok(Begun::Decided(end));
     }
-    let helo = prepared.helo.to_string();
-    let (mut greeted, mut capabilities) = session.ehlo(&helo, limits.command).await?;
-    if wants_tls(prepared.tls, &capabilities)? && start_tls(cx, prepared, session).await? {
-        // The session in the clear ends here, whatever comes of the handshake.
-        let encrypted = match open.take() {
-            Some(plain) => encrypt(cx, prepared, host, plain).await?,
-            None => return Err(gone()),
-        };
-        let session = open.insert(encrypted);
-        (greeted, capabilities) = session.ehlo(&helo, limits.command).await?;
+    let (greeted, capabilities) = ehlo(prepared, session).await?;
+    let goes_on = greeted.is_positive_completion();
+    if goes_on
+        && wants_tls(prepared.tls, &capabilities)?
+        && start_tls(cx, prepared, session).await?
+    {
+        return Ok(Begun::Encrypt);
     }
-    if prepared.stop_after == Some(StopAfter::Ehlo) {
-        return Ok(decided(greeted, "EHLO"));
-    }
-    match open {
-        Some(session) => transaction(prepared, session, &capabilities).await,
-        None => Err(gone()),
+    Ok(Begun::Clear(greeted, capabilities))
+}
+
+async fn ehlo(
+    prepared: &Prepared<'_>,
+    session: &mut Session<'_, '_>,
+) -> Result<(Reply, Capabilities), Failure> {
+    let name = prepared.helo.to_string();
+    session.ehlo(&name, prepared.limits.command).await
+}
+
+/// What was said in the clear counts for nothing after the handshake (RFC 3207 §4.2).
+async fn greet_again(
+    prepared: &Prepared<'_>,
+    session: &mut Session<'_, '_>,
+) -> Result<End, Failure> {
+    let (greeted, capabilities) = ehlo(prepared, session).await?;
+    proceed(prepared, session, greeted, capabilities).await
+}
+
+/// From the EHLO that counts to the end.
+async fn proceed(
+    prepared: &Prepared<'_>,
+    session: &mut Session<'_, '_>,
+    greeted: Reply,
+    capabilities: Capabilities,
+) -> Result<End, Failure> {
+    match welcome(prepared, &greeted, StopAfter::Ehlo)? {
+        Some(end) => Ok(end),
+        None => transaction(prepared, session, &capabilities).await,
     }
 }
 
-/// Never: the session is there since the connection was opened.
-fn gone() -> Failure {
-    Failure::new(Reason::Internal, "the session is gone")
+/// What a greeting or the reply to EHLO means. `None`: the dialogue goes on. A refusal of the session fails the check,
+/// unless this is the reply that decides and `expect` wants it to refuse.
+fn welcome(prepared: &Prepared<'_>, reply: &Reply, at: StopAfter) -> Result<Option<End>, Failure> {
+    let when = match at {
+        StopAfter::Banner => "as greeting",
+        StopAfter::Ehlo | StopAfter::Mail | StopAfter::Rcpt => "after EHLO",
+    };
+    let decides = prepared.stop_after == Some(at);
+    if decides && (reply.is_positive_completion() || prepared.refusal_expected) {
+        return Ok(Some(decided(reply.clone(), when)));
+    }
+    match reply.is_positive_completion() {
+        true => Ok(None),
+        false => Err(smtp::refusal(Reason::GreetingRejected, reply, when)),
+    }
+}
+
+/// A reply that decides, and is not the final one.
+fn decided(reply: Reply, when: &'static str) -> End {
+    End::Replied {
+        reply,
+        when,
+        final_reply: false,
+    }
 }
 
 fn wants_tls(policy: TlsPolicy, capabilities: &Capabilities) -> Result<bool, Failure> {
@@ -283,6 +362,8 @@ async fn encrypt<'c, 'a>(
             problem.failure
         })
     };
+    let owed = Awaited::new(Reason::TlsHandshake, "no TLS handshake");
+    let work = cx.awaiting(owed, work);
     let (stream, facts) = cx.phase(Phase::Starttls, work).await?;
     cx.say(
         Mark::Info,
@@ -312,23 +393,15 @@ async fn transaction(
     } else {
         String::new()
     };
-    let decided = |reply: Reply, after| {
-        Ok(End::Replied {
-            reply,
-            after,
-            final_reply: false,
-        })
-    };
-
     let mail = format!("MAIL FROM:<{}>{size}", prepared.sender.address);
     let mail = session.command(Phase::Mail, &mail, command).await?;
     if !mail.is_positive_completion() || prepared.stop_after == Some(StopAfter::Mail) {
-        return decided(mail, "MAIL FROM");
+        return Ok(decided(mail, "after MAIL FROM"));
     }
     let rcpt = format!("RCPT TO:<{}>", prepared.envelope_to);
     let rcpt = session.command(Phase::Rcpt, &rcpt, command).await?;
     if !rcpt.is_positive_completion() || prepared.stop_after == Some(StopAfter::Rcpt) {
-        return decided(rcpt, "RCPT TO");
+        return Ok(decided(rcpt, "after RCPT TO"));
     }
     let data = session.command(Phase::Data, "DATA", command).await?;
     if data.is_positive_completion() {
@@ -340,7 +413,7 @@ async fn transaction(
         ));
     }
     if !data.is_intermediate() {
-        return decided(data, "DATA");
+        return Ok(decided(data, "after DATA"));
     }
     let cx = session.context();
     let limits = prepared.limits;
@@ -355,7 +428,13 @@ async fn transaction(
         limits.data,
         limits.final_reply,
     );
-    match cx.phase(Phase::Data, sent).await {
+    let sent = cx.phase(Phase::Data, sent).await;
+    if let (Sent::Replied(reply), Some(draft)) = (&sent, &prepared.draft)
+        && (reply.is_transient() || reply.is_permanent())
+    {
+        cx.around.post.refused(draft.id);
+    }
+    match sent {
         // An invitation to go on is no success (RFC 5321 §4.2.1), and no refusal that could be relied on.
         Sent::Replied(reply) if reply.is_intermediate() => Ok(End::Unknown(smtp::refusal(
             Reason::SmtpUnexpectedReply,
@@ -364,10 +443,11 @@ async fn transaction(
         ))),
         Sent::Replied(reply) => Ok(End::Replied {
             reply,
-            after: "the final dot",
+            when: "after the final dot",
             final_reply: true,
         }),
-        Sent::Not(problem) => Err(smtp::no_reply(problem, "DATA, before the final dot")),
-        Sent::Unknown(problem) => Ok(End::Unknown(smtp::no_reply(problem, "the final dot"))),
+        Sent::Refused(reply) => Ok(decided(reply, "during DATA")),
+        Sent::Not(failure) => Err(failure),
+        Sent::Unknown(failure) => Ok(End::Unknown(failure)),
     }
 }

@@ -34,6 +34,9 @@ impl Post for NoPost {
     fn completing(&self, _: EntryId) {
         unreachable!()
     }
+    fn refused(&self, _: EntryId) {
+        unreachable!()
+    }
     fn record(&self, _: EntryId, _: Attempt, _: Instant) -> BoxFuture<'_, Result<(), Failure>> {
         unreachable!()
     }
@@ -45,7 +48,7 @@ impl Post for NoPost {
 fn settings() -> Imap {
     Imap {
         r#in: Spanned::unplaced("alice".to_owned()),
-        folder: "INBOX".to_owned(),
+        folder: FolderName::inbox(),
         read: Read::Newest,
         command_timeout: None,
         expect: None,
@@ -262,8 +265,8 @@ fn mistakes_in_the_settings_are_found() {
             |imap| imap.r#in.value = "alcie".to_owned(),
             "unknown-reference",
         ),
-        (|imap| imap.folder = String::new(), "bad-value"),
-        (|imap| imap.folder = "IN\r\nBOX".to_owned(), "line-break"),
+        (|imap| imap.folder = "".into(), "bad-value"),
+        (|imap| imap.folder = "IN\r\nBOX".into(), "line-break"),
         (
             |imap| imap.command_timeout = Some(Period(Duration::ZERO)),
             "bad-value",

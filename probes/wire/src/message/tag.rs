@@ -8,6 +8,7 @@ mod entry_id;
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac;
 use thiserror::Error;
 
@@ -103,6 +104,11 @@ impl Tag {
     pub fn verify(&self, key: &TagKey, sender: &str, recipient: &str) -> bool {
         let input = mac_input(self.id, sender, recipient);
         hmac::verify(&key.0, &input, &self.mac).is_ok()
+    }
+
+    /// Whether this tag, as read, is the genuine one, as signed; the MACs are compared in constant time.
+    pub fn is(&self, genuine: &Self) -> bool {
+        self.id == genuine.id && verify_slices_are_equal(&self.mac, &genuine.mac).is_ok()
     }
 }
 

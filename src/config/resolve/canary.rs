@@ -1,0 +1,54 @@
+//! `canaries:` of the main file.
+
+use std::net::IpAddr;
+
+use postrider_probes::canary::Canary;
+use postrider_probes::setting::Spanned;
+use postrider_wire::address::HostName;
+
+use super::Scope;
+use crate::config::raw::RawCanary;
+
+impl Scope<'_> {
+    pub(super) fn canary(&mut self, raw: &RawCanary) -> Option<Canary> {
+        Some(match raw {
+            RawCanary::Tcp(raw) => Canary::Tcp {
+                host: self.host(&raw.host)?,
+                port: self.port(Some(raw.port))?,
+                family: raw.family,
+            },
+            RawCanary::Smtp(raw) => Canary::Smtp {
+                host: self.host(&raw.host)?,
+                port: self.port(raw.port).unwrap_or(25),
+                family: raw.family,
+            },
+            RawCanary::Ntp(raw) => Canary::Ntp {
+                host: self.host(&raw.host)?,
+                port: self.port(raw.port).unwrap_or(123),
+            },
+            RawCanary::Dns(raw) => {
+                let query = self.parse::<HostName>("bad-host", "a name to ask for", &raw.query);
+                Canary::Dns {
+                    record_type: self.record_type(&raw.r#type)?,
+                    query: query?.to_string(),
+                }
+            }
+        })
+    }
+
+    /// A host name or an address.
+    fn host(&mut self, text: &Spanned<String>) -> Option<String> {
+        if text.parse::<IpAddr>().is_err() {
+            self.parse::<HostName>("bad-host", "a host name or address", text)?;
+        }
+        Some(text.value.clone())
+    }
+
+    fn record_type(&mut self, text: &Spanned<String>) -> Option<String> {
+        if let Err(problem) = postrider_probes::kinds::dns::check_record_type(text) {
+            self.problems.push(problem);
+            return None;
+        }
+        Some(text.value.clone())
+    }
+}
