@@ -25,7 +25,7 @@ use tokio::task::JoinHandle;
 use crate::clock::Clock;
 use crate::ledger::Balance;
 use crate::mailbox::news::{Interest, News, Position};
-use crate::result::RunResult;
+use crate::result::{CheckResult, RunResult};
 use crate::run::event::Event;
 use crate::store::{RunSearch, Store, StoreError};
 use post::{Request, RunPost};
@@ -51,14 +51,30 @@ pub enum Told {
     /// A run's event, after it was stored.
     Run(Arc<Event>),
     /// A mail that had been given up turned up: its verdict is put right. Told once for each mail.
-    Corrected {
-        /// The mail.
-        entry: EntryId,
-        /// What was said of it before.
-        before: EntryState,
-        /// What is true.
-        after: EntryState,
-    },
+    Corrected(Arc<Correction>),
+}
+
+/// A mail that had been given up and turned up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Correction {
+    /// The mail.
+    pub entry: EntryId,
+    /// What was said of it before.
+    pub before: EntryState,
+    /// What is true.
+    pub after: EntryState,
+    /// The run that sent it.
+    pub run: String,
+    /// Its scenario.
+    pub scenario: String,
+    /// Its step.
+    pub step: String,
+    /// Where it was sent to: `mx2.example.net [192.0.2.1]:25`.
+    pub route: String,
+    /// The mailbox in which it turned up.
+    pub mailbox: String,
+    /// From the final reply until it was seen, where there was such a reply.
+    pub arrived_after: Option<Duration>,
 }
 
 /// How the other parts talk to the pipeline. Cheap to clone.
@@ -168,6 +184,17 @@ impl PipelineHandle {
         Ok(match self.store.run_by_prefix(id).await? {
             RunSearch::One(result) => Some(*result),
             RunSearch::None | RunSearch::Several(_) => None,
+        })
+    }
+
+    /// What the checks of a run have said so far; empty when the run is not in the store.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn checks_of(&self, run: &str) -> Result<Vec<CheckResult>, StoreError> {
+        Ok(match self.store.run_by_prefix(run).await? {
+            RunSearch::One(result) => result.checks,
+            RunSearch::None | RunSearch::Several(_) => Vec::new(),
         })
     }
 

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use super::hold::Holder;
 use super::interrupt::Interrupt;
 use super::output::Output;
-use super::run::{self, Form, How};
+use super::run::{Form, Manner};
 use super::session::{self, Session};
 use super::{Exit, Global, Problem};
 use crate::config;
@@ -12,6 +13,7 @@ use crate::demo::configuration;
 use crate::demo::findings::Comparison;
 use crate::demo::platform::misbehaviour::Faults;
 use crate::demo::platform::{Platform, Setup};
+use crate::report::human;
 use crate::run::select::Selection;
 
 /// Arguments of `demo`.
@@ -20,11 +22,19 @@ pub(super) struct Args {
     /// Plant no faults; everything passes
     #[arg(long)]
     clean: bool,
-    /// Leave the configuration that was used in this directory
+    /// Leave the configuration that was used, and the results, in this directory
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
     #[command(flatten)]
-    how: How,
+    manner: Manner,
+}
+
+/// Where the demo writes.
+struct Place<'p> {
+    configuration: &'p Path,
+    storage: &'p Path,
+    /// The command that shows the result; none when the store goes with the demo.
+    show: Option<String>,
 }
 
 pub(super) fn main(global: &Global, args: &Args, output: &Output) -> Result<Exit, Problem> {
@@ -32,20 +42,21 @@ pub(super) fn main(global: &Global, args: &Args, output: &Output) -> Result<Exit
     let temporary = tempfile::Builder::new()
         .prefix("postrider-demo-")
         .tempdir()?;
-    let directory = args.keep.as_deref().unwrap_or_else(|| temporary.path());
-    let storage = global
-        .storage
-        .clone()
-        .unwrap_or_else(|| temporary.path().join("state"));
-    session::runtime()?.block_on(demonstrate(args, directory, &storage, output))
+    let configuration = args.keep.as_deref().unwrap_or_else(|| temporary.path());
+    let own_storage = configuration.join("state");
+    let place = Place {
+        configuration,
+        storage: global.storage.as_deref().unwrap_or(&own_storage),
+        show: match (&global.storage, &args.keep) {
+            (Some(_), _) => Some(session::show_command(global)),
+            (None, Some(_)) => Some(session::show_in(&own_storage)),
+            (None, None) => None,
+        },
+    };
+    session::runtime()?.block_on(demonstrate(args, &place, output))
 }
 
-async fn demonstrate(
-    args: &Args,
-    directory: &Path,
-    storage: &Path,
-    output: &Output,
-) -> Result<Exit, Problem> {
+async fn demonstrate(args: &Args, place: &Place<'_>, output: &Output) -> Result<Exit, Problem> {
     let interrupt = Interrupt::listen(*output)?;
     let (dkim_key, dkim_record) = dkim().map_err(Problem::not_tested)?;
     let faults = if args.clean {
@@ -56,35 +67,40 @@ async fn demonstrate(
     let mut setup = Setup::new(crate::clock::now()).with_faults(faults);
     setup.publish_sender_txt("demo._domainkey", &dkim_record);
     let platform = Platform::start(setup).await.map_err(Problem::not_tested)?;
-    let main = configuration::write(&platform, &dkim_key, directory)?;
+    let main = configuration::write(&platform, &dkim_key, place.configuration)?;
     let plan = session::accept(config::load(&main), output)?;
-    let session = Session::open(plan, storage).await?;
-    let result = run::once(
-        &session,
-        &Selection::default(),
-        &args.how,
-        &interrupt,
+    let session = Session::open(plan, place.storage).await?;
+    let holder = Holder {
+        session: &session,
+        selection: &Selection::default(),
+        manner: &args.manner,
+        show: place.show.clone(),
+        interrupt: &interrupt,
         output,
-    )
-    .await;
+    };
+    let result = holder.once().await;
     let closed = session.close().await;
     platform.shutdown().await;
-    let comparison = Comparison::new(&result?, args.clean);
+    let result = result?;
+    let comparison = Comparison::new(&result, args.clean);
     closed?;
     let text = comparison.text();
-    if args.how.format == Form::Human {
+    if args.manner.format == Form::Human {
         output.print(&format!("\n{text}"))?;
-    } else if args.how.format != Form::Quiet {
+        if let Some(show) = &place.show {
+            output.print(&human::saved(&result.run.id, show, output.style))?;
+        }
+    } else if args.manner.format != Form::Quiet {
         output.tell(text.trim_end());
     }
     if let Some(kept) = &args.keep {
         output.tell(&format!(
             "the configuration is in {}; edit it and try `postrider validate -c {}`",
             kept.display(),
-            main.display()
+            session::shell_word(&main)
         ));
     }
-    Ok(match interrupt.exit() {
+    Ok(match interrupt.cut_short(&result) {
         Some(exit) => exit,
         None if comparison.is_exact() => Exit::Ok,
         None => Exit::Failed,

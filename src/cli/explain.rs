@@ -68,12 +68,10 @@ fn list(width: usize) -> String {
 
 /// One page.
 fn single(page: &Page, width: usize) -> String {
-    let mut text = format!(
-        "{}   {} · {}\n\n",
-        page.code,
-        page.area.title(),
-        effect(page)
-    );
+    let mut text = String::new();
+    let about = format!("{} · {}", page.area.title(), effect(page));
+    wrap(&mut text, &format!("{}   ", page.code), &about, width);
+    text.push('\n');
     wrap(&mut text, "  ", page.summary, width);
     wrap(&mut text, "  ", page.text.meaning, width);
     for (heading, lines) in [

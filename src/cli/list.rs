@@ -1,5 +1,6 @@
 //! `list`, `run --list` and `run --dry-run`: what there is, and what would happen.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -182,7 +183,8 @@ fn json(plan: &Plan) -> serde_json::Value {
     })
 }
 
-/// Resolves the targets and prints what would be contacted and sent. Only the resolver is asked.
+/// Resolves the targets and prints what would be contacted and sent. Only the resolver is asked. This judges nothing, so
+/// it never fails; but a step whose targets cannot be known is not tested.
 pub(super) async fn dry_run(
     plan: Plan,
     selection: &Selection,
@@ -193,11 +195,14 @@ pub(super) async fn dry_run(
     let scenarios = selection.scenarios(&plan);
     let planned = steps::plan(&plan, &net, selection, "DRYRUN", &scenarios).await;
     let mut text = String::new();
-    let mut messages = 0;
+    let (mut checks, mut messages) = (0, 0);
+    let (mut expanded, mut mentioned) = (BTreeSet::new(), BTreeSet::new());
     for check in &planned {
         let scenario = scenarios[check.scenario_index];
         let step = &scenario.steps[check.step_index];
         let label = format!("{}/{}", scenario.name, step.id);
+        let at = (check.scenario_index, check.step_index);
+        mentioned.insert(at);
         match &check.what {
             What::Findings(findings) => {
                 for finding in findings {
@@ -206,20 +211,36 @@ pub(super) async fn dry_run(
             }
             What::Probe(target) => {
                 let preview = step.probe.preview(&scenario.message, target.as_ref());
+                checks += 1;
                 messages += usize::from(preview.sends);
+                expanded.insert(at);
                 let _ = writeln!(text, "  {label}: {}", preview.text);
             }
         }
     }
+    let unknown = mentioned.difference(&expanded).count();
     let _ = writeln!(
         text,
-        "{} checks, {messages} messages · nothing was sent, only the resolver was asked",
-        planned.len()
+        "{}, {}{} · nothing was sent, only the resolver was asked",
+        counted(checks, "check"),
+        counted(messages, "message"),
+        match unknown {
+            0 => String::new(),
+            _ => format!(", {} without targets", counted(unknown, "step")),
+        },
     );
     output.print(&output.style.text(&text))?;
     Ok(if planned.is_empty() {
+        output.tell("nothing to run: no target matches");
         Exit::NothingToRun
+    } else if unknown > 0 {
+        Exit::NotTested
     } else {
         Exit::Ok
     })
+}
+
+fn counted(number: usize, word: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {word}{plural}")
 }

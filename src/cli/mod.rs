@@ -1,11 +1,13 @@
 //! The command line: one file for each subcommand.
 
 mod completions;
+mod correction;
 mod demo;
 mod doctor;
 mod exit;
 mod explain;
 mod healthcheck;
+mod hold;
 mod interrupt;
 mod list;
 mod online;
@@ -32,10 +34,10 @@ const ABOUT: &str = "End-to-end checks for a mail platform: tagged mail through 
 
 const AFTER_HELP: &str = "\
 Examples:
-  postrider demo                                    ten seconds, no network, no account
-  postrider run --tag smoke                         everything tagged smoke
-  postrider run mx-delivery --mx mx2.example.net -6
-  postrider validate                                check the files; contacts nothing
+  postrider demo                      ten seconds, no network, no account
+  postrider run --tag smoke           everything tagged smoke
+  postrider run every-mx --mx mx2.example.net -6
+  postrider validate                  check the files; contacts nothing
 
 Exit codes: 0 ok · 1 failed · 2 usage or configuration · 3 not tested · 4 nothing to run · 130 SIGINT · 143 SIGTERM
 Documentation: the docs/ directory of the project, and `postrider explain CODE`";
@@ -52,6 +54,7 @@ pub struct Cli {
 
 /// Options that every command knows.
 #[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Global {
     /// Main configuration file [default: ./postrider.yaml, then the user's, then /etc/postrider/postrider.yaml]
     #[arg(

@@ -8,13 +8,14 @@ use postrider_probes::Probe;
 use postrider_probes::outcome::Status;
 use postrider_probes::setting::{Place, Problem as Mistake, Severity, Spanned, Template};
 
-use super::Problem;
+use super::hold::Holder;
 use super::interrupt::Interrupt;
 use super::output::Output;
-use super::run::{self, How};
+use super::run::Manner;
 use super::session::Session;
+use super::{Exit, Problem};
 use crate::config::plan::Plan;
-use crate::config::{self, Extra, Loaded};
+use crate::config::{self, Extra, Loaded, quoted, quoted_template};
 use crate::result::{CheckResult, StatusWord};
 use crate::run::select::Selection;
 
@@ -27,18 +28,36 @@ struct Subject {
     yaml: String,
 }
 
-/// Looks, and adds what is wrong to the mistakes. Gives the worst status.
+/// What came of looking.
+pub(super) struct Looked {
+    /// The worst status.
+    pub(super) worst: Status,
+    /// The exit code, when a signal cut it short.
+    pub(super) cut_short: Option<Exit>,
+}
+
+impl Looked {
+    /// There was nothing to look at.
+    pub(super) const NOTHING: Self = Self {
+        worst: Status::Pass,
+        cut_short: None,
+    };
+}
+
+/// Looks, and adds what is wrong to the mistakes.
 pub(super) async fn look(
     loaded: &mut Loaded,
     main: &Path,
     output: &Output,
-) -> Result<Status, Problem> {
+) -> Result<Looked, Problem> {
+    // Before anything is opened: from here on a signal ends the look in good order.
+    let interrupt = Interrupt::listen(*output)?;
     let Some(plan) = &loaded.plan else {
-        return Ok(Status::Pass);
+        return Ok(Looked::NOTHING);
     };
     let subjects = subjects(plan, loaded);
     if subjects.is_empty() {
-        return Ok(Status::Pass);
+        return Ok(Looked::NOTHING);
     }
     let steps = subjects.iter().fold(String::new(), |mut steps, subject| {
         let _ = write!(steps, "  - id: {}\n{}", subject.step, subject.yaml);
@@ -52,23 +71,34 @@ pub(super) async fn look(
         .prefix("postrider-validate-")
         .tempdir()?;
     let session = Session::open(plan, directory.path()).await?;
-    let interrupt = Interrupt::listen(*output)?;
     let selection = Selection {
         scenarios: vec![SCENARIO.to_owned()],
         ..Selection::default()
     };
-    let result = run::once(&session, &selection, &How::quiet(), &interrupt, output).await;
+    let holder = Holder {
+        session: &session,
+        selection: &selection,
+        manner: &Manner::quiet(),
+        show: None,
+        interrupt: &interrupt,
+        output,
+    };
+    let result = holder.once().await;
     session.close().await?;
+    let result = result?;
     let mut worst = Status::Pass;
     let mut found = Vec::new();
-    for check in &result?.checks {
+    for check in &result.checks {
         let subject = subjects.iter().find(|subject| subject.step == check.step);
         let at = subject.map(|subject| subject.at).unwrap_or_default();
         worst = worst.max(check.status.into());
         found.extend(mistakes(check, at));
     }
     loaded.add_found_online(found);
-    Ok(worst)
+    Ok(Looked {
+        worst,
+        cut_short: interrupt.cut_short(&result),
+    })
 }
 
 fn mistakes(check: &CheckResult, at: Place) -> Vec<Mistake> {
@@ -130,7 +160,7 @@ fn subjects(plan: &Plan, loaded: &Loaded) -> Vec<Subject> {
                 yaml: format!(
                     "    for_each: {{ mx_of: {} }}\n    deliver: {{ from: {}, to: {}, to_address: \"${{item.address}}\", \
                      tls: opportunistic, stop_after: ehlo, prefer: {{ certificate: {{ matches: mx-name }} }} }}\n",
-                    quoted(&domain),
+                    quoted_template(&domain),
                     quoted(sender),
                     quoted(mailbox),
                 ),
@@ -167,9 +197,4 @@ fn domains(plan: &Plan) -> Vec<(String, Place)> {
         }
     }
     domains
-}
-
-/// A YAML string in double quotes; JSON's rules are a part of YAML's. A dollar sign is doubled for templates.
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text.replace('$', "$$")).to_string()
 }

@@ -40,15 +40,11 @@ impl Output {
             When::Never => false,
             When::Auto => !set("NO_COLOR") && !dumb && (terminal || set("FORCE_COLOR")),
         };
-        let width = std::env::var("COLUMNS")
-            .ok()
-            .and_then(|columns| columns.parse().ok())
-            .unwrap_or(100);
         Self {
             style: Style {
                 colour,
                 ascii: global.ascii || dumb || !utf8_locale(),
-                width,
+                width: columns(terminal),
             },
             terminal,
             progress: std::io::stderr().is_terminal() && !dumb && !global.quiet,
@@ -113,6 +109,19 @@ impl Write for Log {
     fn flush(&mut self) -> std::io::Result<()> {
         std::io::stderr().lock().flush()
     }
+}
+
+/// Columns of the terminal: what the environment says of it, else what it says of itself.
+fn columns(terminal: bool) -> usize {
+    let said = std::env::var("COLUMNS").ok();
+    let measured = || {
+        let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok();
+        size.filter(|_| terminal).map(|size| size.ws_col.into())
+    };
+    said.and_then(|columns| columns.parse().ok())
+        .or_else(measured)
+        .filter(|columns| *columns > 0)
+        .unwrap_or(100)
 }
 
 fn utf8_locale() -> bool {

@@ -11,10 +11,12 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::Problem;
+use super::correction::Sayings;
+use super::hold::keep_transcripts;
 use super::output::Output;
-use super::run::{Form, How};
-use super::{Problem, run::keep_transcripts};
-use crate::config::plan::Plan;
+use super::run::{Form, Manner};
+use super::session::Session;
 use crate::pipeline::{PipelineHandle, Told};
 use crate::report::{human, json};
 use crate::result::{CheckResult, RunHead, RunResult};
@@ -30,13 +32,14 @@ pub(super) struct Progress(JoinHandle<Result<RunResult, Problem>>);
 impl Progress {
     /// Follows the run with this id from now on.
     pub(super) fn start(
-        plan: &Plan,
+        session: &Session,
         run: &str,
-        pipeline: &PipelineHandle,
-        how: &How,
+        manner: &Manner,
         output: &Output,
     ) -> Result<Self, Problem> {
-        if how.format == Form::Human {
+        let pipeline = session.pipeline.clone();
+        let plan = &session.engine.plan;
+        if manner.format == Form::Human {
             let file = plan
                 .files
                 .first()
@@ -51,9 +54,10 @@ impl Progress {
             ))?;
         }
         let follower = Follower {
-            how: how.clone(),
+            manner: manner.clone(),
             output: *output,
-            bars: Bars::new(*output, output.progress && how.format != Form::Quiet),
+            sayings: Sayings::new(session.pipeline.clone()),
+            bars: Bars::new(*output, output.progress && manner.format != Form::Quiet),
         };
         let (events, pipeline, run) = (pipeline.listen(), pipeline.clone(), run.to_owned());
         let following = follower.follow(events, pipeline, run);
@@ -77,8 +81,9 @@ impl Progress {
 }
 
 struct Follower {
-    how: How,
+    manner: Manner,
     output: Output,
+    sayings: Sayings,
     bars: Bars,
 }
 
@@ -95,16 +100,9 @@ impl Follower {
         loop {
             let event = match told.recv().await {
                 Ok(Told::Run(event)) => event,
-                Ok(Told::Corrected {
-                    entry,
-                    before,
-                    after,
-                }) => {
-                    self.output.tell(&format!(
-                        "corrected: mail {entry} was {}, is {}",
-                        before.name(),
-                        after.name()
-                    ));
+                Ok(Told::Corrected(correction)) => {
+                    let line = self.sayings.put_right(&correction).await;
+                    self.output.tell(&line);
                     continue;
                 }
                 Err(RecvError::Lagged(events)) => {
@@ -169,12 +167,12 @@ impl Follower {
     }
 
     fn show(&self, check: &CheckResult) -> Result<(), Problem> {
-        let text = match self.how.format {
+        let text = match self.manner.format {
             // On a terminal the checks are printed together at the end, worst last.
             Form::Human if !self.output.terminal => human::line(check, self.output.style),
             Form::Jsonl => {
                 let mut check = check.clone();
-                keep_transcripts(std::slice::from_mut(&mut check), self.how.transcript);
+                keep_transcripts(std::slice::from_mut(&mut check), self.manner.transcript);
                 json::check_line(&check).map_err(Problem::not_tested)?
             }
             Form::Human | Form::Json | Form::Quiet => return Ok(()),
@@ -246,6 +244,7 @@ fn spent(state: &ProgressState, text: &mut dyn std::fmt::Write) {
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
+    use std::sync::Arc;
 
     use jiff::Timestamp;
     use postrider_probes::outcome::{Finding, Outcome, Status};
@@ -257,7 +256,7 @@ mod tests {
     use super::*;
     use crate::clock::Clock;
     use crate::config::plan::Source;
-    use crate::pipeline::{Settings, start};
+    use crate::pipeline::{Correction, Settings, start};
     use crate::report::style::Style;
     use crate::run::event::{CheckFinished, RunFinished, RunStarted};
     use crate::store::Store;
@@ -298,6 +297,7 @@ mod tests {
             config_sha256: "00".to_owned(),
             scenarios: Vec::new(),
             planned_at: Timestamp::UNIX_EPOCH,
+            late: Duration::ZERO,
             started_at: Timestamp::UNIX_EPOCH,
         });
         let finished = Event::RunFinished(RunFinished {
@@ -331,7 +331,7 @@ mod tests {
         (pipeline, told)
     }
 
-    fn follower() -> Follower {
+    fn follower(pipeline: &PipelineHandle) -> Follower {
         let output = Output {
             style: Style {
                 colour: false,
@@ -342,8 +342,9 @@ mod tests {
             progress: false,
         };
         Follower {
-            how: How::quiet(),
+            manner: Manner::quiet(),
             output,
+            sayings: Sayings::new(pipeline.clone()),
             bars: Bars::new(output, false),
         }
     }
@@ -352,11 +353,17 @@ mod tests {
     async fn result_is_whole_whatever_the_listener_misses() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let (pipeline, told) = pipeline(&directory).await;
-        let corrected = Told::Corrected {
+        let corrected = Told::Corrected(Arc::new(Correction {
             entry: EntryId::from_parts(1, 1),
             before: EntryState::Lost,
             after: EntryState::Delivered,
-        };
+            run: "01OLD".to_owned(),
+            scenario: "flow".to_owned(),
+            step: "primary".to_owned(),
+            route: "mx1.example.test [192.0.2.1]:25".to_owned(),
+            mailbox: "alice".to_owned(),
+            arrived_after: None,
+        }));
         // Nothing is missed; all but the last events; and, since more follows, even the end.
         for (held, after) in [(64, 0), (4, 0), (4, 8)] {
             let (sender, receiver) = broadcast::channel(held);
@@ -364,7 +371,7 @@ mod tests {
             for told in told.iter().chain(more) {
                 sender.send(told.clone()).expect("somebody listens");
             }
-            let following = follower().follow(receiver, pipeline.clone(), RUN.to_owned());
+            let following = follower(&pipeline).follow(receiver, pipeline.clone(), RUN.to_owned());
             let result = timeout(Duration::from_secs(20), following).await;
             let result = result.expect("it ends").ok().expect("it is a result");
             let numbers: Vec<u32> = result.checks.iter().map(|check| check.number).collect();

@@ -6,17 +6,15 @@ use std::path::Path;
 use postrider_probes::kinds::deliver::Family;
 use postrider_probes::setting::Period;
 
+use super::hold::Holder;
 use super::interrupt::Interrupt;
 use super::output::Output;
-use super::progress::Progress;
 use super::session::{self, Session};
 use super::{Exit, Global, Problem};
 use crate::config;
 use crate::config::plan::Plan;
-use crate::report::{human, json};
-use crate::result::{CheckResult, RunResult, StatusWord};
+use crate::result::StatusWord;
 use crate::run::select::Selection;
-use crate::run::{Request, new_id};
 
 /// Arguments of `run`.
 #[derive(Debug, Clone, clap::Args)]
@@ -66,39 +64,44 @@ pub(super) struct Select {
     ipv6: bool,
 }
 
-/// How a run is held and shown; `demo` and `send` know these too.
+/// How runs are held and shown; `send` knows these too.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct How {
+    #[command(flatten)]
+    pub(super) manner: Manner,
+    /// Hold so many runs, each right after the one before it; every one sends its own mail, so keep it small on a platform that others use
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000), env = "POSTRIDER_RUN_REPEAT")]
+    pub(super) repeat: u32,
+    /// What makes the exit code 1
+    #[arg(long, value_enum, default_value_t = FailOn::Fail, env = "POSTRIDER_RUN_FAIL_ON")]
+    pub(super) fail_on: FailOn,
+}
+
+/// How one run is held and shown; `demo` knows these too.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Manner {
     /// Form of the result on standard output
     #[arg(long, value_enum, default_value_t = Form::Human, env = "POSTRIDER_RUN_FORMAT")]
     pub(super) format: Form,
     /// Whose dialogue is kept; AUTH is always redacted
     #[arg(long, value_enum, default_value_t = Keep::Fail, env = "POSTRIDER_RUN_TRANSCRIPT")]
     pub(super) transcript: Keep,
-    /// Run this often, one after the other
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000), env = "POSTRIDER_RUN_REPEAT")]
-    pub(super) repeat: u32,
     /// Checks at the same time
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=1024), env = "POSTRIDER_RUN_JOBS")]
     pub(super) jobs: u32,
     /// Time limit of the whole run, instead of the scenarios' own
     #[arg(long, value_name = "DURATION", env = "POSTRIDER_RUN_TIMEOUT")]
     pub(super) timeout: Option<Period>,
-    /// What makes the exit code 1
-    #[arg(long, value_enum, default_value_t = FailOn::Fail, env = "POSTRIDER_RUN_FAIL_ON")]
-    pub(super) fail_on: FailOn,
 }
 
-impl How {
+impl Manner {
     /// A run that prints nothing and keeps no dialogue.
     pub(super) fn quiet() -> Self {
         Self {
             format: Form::Quiet,
             transcript: Keep::Never,
-            repeat: 1,
             jobs: 32,
             timeout: None,
-            fail_on: FailOn::Fail,
         }
     }
 }
@@ -180,95 +183,20 @@ pub(super) fn main(global: &Global, args: &Args, output: &Output) -> Result<Exit
     runtime.block_on(async {
         let interrupt = Interrupt::listen(*output)?;
         let session = Session::open(plan, &storage).await?;
-        let done = repeat(&session, &selection, &args.how, &interrupt, output).await;
+        let holder = Holder {
+            session: &session,
+            selection: &selection,
+            manner: &args.how.manner,
+            show: Some(session::show_command(global)),
+            interrupt: &interrupt,
+            output,
+        };
+        let done = holder.repeat(&args.how).await;
         let closed = session.close().await;
         let exit = done?;
         closed?;
-        Ok(interrupt.exit().unwrap_or(exit))
+        Ok(exit)
     })
-}
-
-/// Holds the runs, one after the other, and prints each. The worst decides.
-pub(super) async fn repeat(
-    session: &Session,
-    selection: &Selection,
-    how: &How,
-    interrupt: &Interrupt,
-    output: &Output,
-) -> Result<Exit, Problem> {
-    let mut worst = Exit::NothingToRun;
-    for _ in 0..how.repeat {
-        let result = once(session, selection, how, interrupt, output).await?;
-        if how.format == Form::Human {
-            output.print(&human::saved(&result.run.id, output.style))?;
-        }
-        if result.checks.is_empty() {
-            output.tell("nothing to run: no target matches");
-        }
-        let exit = Exit::of(result.run.status.into(), how.fail_on == FailOn::Degraded);
-        // 1 before 3 before 0 before 4: a failure is never hidden by a later success.
-        let rank = |exit: Exit| {
-            [Exit::NothingToRun, Exit::Ok, Exit::NotTested, Exit::Failed]
-                .iter()
-                .position(|known| *known == exit)
-        };
-        if rank(exit) > rank(worst) {
-            worst = exit;
-        }
-        if interrupt.exit().is_some() {
-            break;
-        }
-    }
-    Ok(worst)
-}
-
-/// Holds one run and prints it.
-pub(super) async fn once(
-    session: &Session,
-    selection: &Selection,
-    how: &How,
-    interrupt: &Interrupt,
-    output: &Output,
-) -> Result<RunResult, Problem> {
-    let request = Request {
-        id: new_id(crate::clock::now()),
-        selection: selection.clone(),
-        jobs: how.jobs as usize,
-        origin: origin(),
-        timeout: how.timeout.map(|timeout| timeout.0),
-        planned: None,
-    };
-    let progress = Progress::start(
-        &session.engine.plan,
-        &request.id,
-        &session.pipeline,
-        how,
-        output,
-    )?;
-    session.engine.execute(&request, &interrupt.cancel).await;
-    let mut result = progress.finish().await?;
-    keep_transcripts(&mut result.checks, how.transcript);
-    match how.format {
-        Form::Human => output.print(&human::ending(&result, output.terminal, output.style))?,
-        Form::Json => output.print(&json::document(&result).map_err(Problem::not_tested)?)?,
-        Form::Jsonl => output.print(&json::line(&result).map_err(Problem::not_tested)?)?,
-        Form::Quiet => {}
-    }
-    Ok(result)
-}
-
-/// Leaves out the dialogues that nobody asked for; the store keeps them as they are.
-pub(super) fn keep_transcripts(checks: &mut [CheckResult], keep: Keep) {
-    for check in checks {
-        let wanted = match keep {
-            Keep::Never => false,
-            Keep::Fail => check.status != StatusWord::Pass,
-            Keep::Always => true,
-        };
-        if let Some(evidence) = check.evidence.as_mut().filter(|_| !wanted) {
-            evidence.transcript.clear();
-        }
-    }
 }
 
 /// The plan, and the names of the scenarios that were asked for. A scenario file on the command line is taken as if
@@ -325,18 +253,6 @@ fn nearest(name: &str, plan: &Plan) -> String {
     near.map_or_else(String::new, |(_, known)| {
         format!("; did you mean `{known}`?")
     })
-}
-
-/// `cli user@host`.
-fn origin() -> String {
-    let user = std::env::var("USER")
-        .or_else(|_| std::env::var("LOGNAME"))
-        .unwrap_or_else(|_| "unknown".to_owned());
-    let host = rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned();
-    format!("cli {user}@{host}")
 }
 
 impl From<StatusWord> for postrider_probes::outcome::Status {

@@ -7,13 +7,14 @@ use std::path::PathBuf;
 
 use postrider_probes::setting::{Period, Size};
 
+use super::hold::Holder;
 use super::interrupt::Interrupt;
 use super::output::Output;
-use super::run::{self, How};
+use super::run::How;
 use super::session::{self, Session};
 use super::{Exit, Global, Problem};
-use crate::config;
 use crate::config::plan::Plan;
+use crate::config::{self, quoted, quoted_template};
 use crate::run::select::Selection;
 
 /// Arguments of `send`.
@@ -94,11 +95,19 @@ pub(super) fn main(global: &Global, args: &Args, output: &Output) -> Result<Exit
             scenarios: vec![SCENARIO_NAME.to_owned()],
             ..Selection::default()
         };
-        let done = run::repeat(&session, &selection, &args.how, &interrupt, output).await;
+        let holder = Holder {
+            session: &session,
+            selection: &selection,
+            manner: &args.how.manner,
+            show: Some(session::show_command(global)),
+            interrupt: &interrupt,
+            output,
+        };
+        let done = holder.repeat(&args.how).await;
         let closed = session.close().await;
         let exit = done?;
         closed?;
-        Ok(interrupt.exit().unwrap_or(exit))
+        Ok(exit)
     })
 }
 
@@ -195,24 +204,28 @@ fn scenario(args: &Args, ends: &Ends) -> String {
     key("from", quoted(&ends.from));
     key("to", quoted(&ends.to));
     match args.server {
-        Some(server) => key("to_address", quoted(&server.to_string())),
-        None => key("route", format!("{{ mx_of: {} }}", quoted(&ends.domain))),
+        Some(server) => key("to_address", quoted_template(&server.to_string())),
+        None => key(
+            "route",
+            format!("{{ mx_of: {} }}", quoted_template(&ends.domain)),
+        ),
     }
     key("tls", quoted(&args.tls));
     for (name, value) in [
-        ("server_name", args.server_name.clone()),
-        ("helo", args.helo.clone()),
-        ("stop_after", args.quit_after.clone()),
+        ("helo", args.helo.as_deref().map(quoted)),
+        ("stop_after", args.quit_after.as_deref().map(quoted)),
         (
-            "subject",
-            args.subject
-                .as_ref()
-                .map(|subject| subject.replace('$', "$$")),
+            "server_name",
+            args.server_name.as_deref().map(quoted_template),
         ),
-        ("size", args.size.map(|size| format!("{}B", size.0))),
+        ("subject", args.subject.as_deref().map(quoted_template)),
+        (
+            "size",
+            args.size.map(|size| quoted(&format!("{}B", size.0))),
+        ),
     ] {
         if let Some(value) = value {
-            key(name, quoted(&value));
+            key(name, value);
         }
     }
     if let Some(port) = args.port {
@@ -231,9 +244,4 @@ fn scenario(args: &Args, ends: &Ends) -> String {
     format!(
         "version: 1\nname: {SCENARIO_NAME}\ntimeout: 1h\nsteps:\n  - id: {SCENARIO_NAME}\n    deliver:\n{deliver}"
     )
-}
-
-/// A YAML string in double quotes; JSON's rules are a part of YAML's.
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }

@@ -156,3 +156,45 @@ pub(super) fn storage(global: &Global) -> Result<PathBuf, Problem> {
             ))
         })
 }
+
+/// The command that finds what this one stores: it names the store unless the environment or the default does.
+pub(super) fn show_command(global: &Global) -> String {
+    let from_environment = std::env::var_os("POSTRIDER_STORAGE_PATH").map(PathBuf::from);
+    match &global.storage {
+        Some(storage) if from_environment.as_ref() != Some(storage) => show_in(storage),
+        _ => "postrider show".to_owned(),
+    }
+}
+
+/// The command that shows what is in this store.
+pub(super) fn show_in(storage: &Path) -> String {
+    format!("postrider show --storage.path {}", shell_word(storage))
+}
+
+/// A path as a shell takes it.
+pub(super) fn shell_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+@%:=,".contains(c);
+    match !text.is_empty() && text.chars().all(plain) {
+        true => text,
+        false => format!("'{}'", text.replace('\'', "'\\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_one_word_of_a_shell() {
+        for (path, word) in [
+            ("lab/state-1", "lab/state-1"),
+            ("", "''"),
+            ("my lab", "'my lab'"),
+            ("it's $HOME", r"'it'\''s $HOME'"),
+            ("~/x", "'~/x'"),
+        ] {
+            assert_eq!(shell_word(Path::new(path)), word);
+        }
+    }
+}

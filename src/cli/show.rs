@@ -52,7 +52,8 @@ pub(super) fn main(global: &Global, args: &Args, output: &Output) -> Result<Exit
             .collect(),
         Form::Human => {
             let mut text = waterfall::run_heading(&result.run, output.style);
-            text.push_str(&human::blocks(&result, output.style));
+            let show = session::show_command(global);
+            text.push_str(&human::blocks(&result, Some(&show), output.style));
             text.push_str(&human::counts(&result, output.style));
             if args.transcript {
                 text.extend(
@@ -70,8 +71,14 @@ pub(super) fn main(global: &Global, args: &Args, output: &Output) -> Result<Exit
 }
 
 fn find(global: &Global, run: &str) -> Result<RunResult, Problem> {
-    let none = || Problem::usage(anyhow::anyhow!("no run is stored yet"));
-    let store = Reader::open(&session::storage(global)?)
+    let storage = session::storage(global)?;
+    let none = || {
+        let place = storage.display();
+        Problem::usage(anyhow::anyhow!(
+            "no run is stored yet in {place}; name another directory with --storage.path"
+        ))
+    };
+    let store = Reader::open(&storage)
         .map_err(Problem::not_tested)?
         .ok_or_else(none)?;
     let id = match run {

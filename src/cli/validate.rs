@@ -1,9 +1,8 @@
 //! `validate`: every mistake of every file.
 
-use postrider_probes::outcome::Status;
-
+use super::online::{self, Looked};
 use super::output::Output;
-use super::{Exit, Global, Problem, online, session};
+use super::{Exit, Global, Problem, session};
 use crate::config::{self, Extra, Format};
 
 /// Arguments of `validate`.
@@ -34,13 +33,16 @@ pub(super) fn main(global: &Global, args: &Args, output: &Output) -> Result<Exit
         loaded.check_secrets();
     }
     let mistaken = loaded.errors() > 0;
-    let mut online = Status::Pass;
+    let mut looked = Looked::NOTHING;
     if args.online && !mistaken {
-        let looked = online::look(&mut loaded, &main, output);
-        online = session::runtime()?.block_on(looked)?;
+        let looking = online::look(&mut loaded, &main, output);
+        looked = session::runtime()?.block_on(looking)?;
     }
     output.print(&loaded.render(args.format, output.style.colour))?;
-    Ok(match Exit::of(online, args.deny_warnings) {
+    if let Some(exit) = looked.cut_short {
+        return Ok(exit);
+    }
+    Ok(match Exit::of(looked.worst, args.deny_warnings) {
         _ if mistaken => Exit::Usage,
         Exit::Ok if args.deny_warnings && loaded.warnings() > 0 => Exit::Usage,
         exit => exit,

@@ -1,7 +1,8 @@
 //! What is written, and what will run.
 //!
 //! `yaml` turns text into strict types and finds every mistake of a file; `raw` is what can be written; `resolve`
-//! turns it into the [`plan`]: defaults, references, units. Nothing here contacts anything.
+//! turns it into the [`plan`]: defaults, references, units; `written` quotes values for texts that commands make.
+//! Nothing here contacts anything.
 
 mod codes;
 mod include;
@@ -14,6 +15,7 @@ mod resolve;
 mod secrets;
 mod source;
 mod web_file;
+mod written;
 mod yaml;
 
 pub use codes::CODES;
@@ -22,6 +24,7 @@ pub use loaded::Loaded;
 pub use render::Format;
 pub use source::{LARGEST_FILE, SourceFile, Sources};
 pub use web_file::{PasswordHash, WebFile, WebTls, load_web_file};
+pub use written::{quoted, quoted_template};
 
 /// A YAML text as JSON, for examples in the schema and for comparing the two; `None` when it is no YAML.
 #[must_use]

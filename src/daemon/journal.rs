@@ -56,14 +56,15 @@ impl Journal {
             loop {
                 match told.recv().await {
                     Ok(Told::Run(event)) => lock(&known).take(&event),
-                    Ok(Told::Corrected {
-                        entry,
-                        before,
-                        after,
-                    }) => tracing::info!(
-                        %entry,
-                        before = ?before,
-                        after = ?after,
+                    Ok(Told::Corrected(found)) => tracing::info!(
+                        entry = %found.entry,
+                        before = found.before.name(),
+                        after = found.after.name(),
+                        run = found.run,
+                        scenario = found.scenario,
+                        step = found.step,
+                        route = found.route,
+                        mailbox = found.mailbox,
                         "a mail that was given up has turned up"
                     ),
                     Err(RecvError::Lagged(lines)) => {

@@ -11,9 +11,9 @@ use postrider_probes::post::{Account, Attempt, EntryState};
 use postrider_wire::message::tag::{EntryId, Tag, TagKey};
 use tokio::time::Instant;
 
-use super::Told;
 use super::mailboxes::{Mailboxes, Stake};
 use super::seen::{Accepted, Seen, copy_of, latency_on_wall_clock};
+use super::{Correction, Told};
 use crate::clock::Clock;
 use crate::ledger::Ledger;
 use crate::ledger::deadline::Deadlines;
@@ -421,14 +421,38 @@ impl Books {
         if let (true, Some(before)) = (change.corrected, change.before) {
             let after = change.after;
             tracing::info!(entry = %id, before = before.name(), after = after.name(), "a mail that had been given up turned up");
-            self.told.push(Told::Corrected {
-                entry: id,
-                before,
-                after,
-            });
+            let correction = self.correction(&noted, before, after);
+            self.told
+                .extend(correction.map(Arc::new).map(Told::Corrected));
         }
         self.unsaved.facts.push(noted);
         self.touched.insert(id);
+    }
+
+    /// What is to be told of a mail that turned up; `noted` is the fact that showed it.
+    fn correction(
+        &self,
+        noted: &Noted,
+        before: EntryState,
+        after: EntryState,
+    ) -> Option<Correction> {
+        let entry = self.ledger.entry(noted.entry)?;
+        let (_, planned) = entry.planned()?;
+        let seen_in = match &noted.what {
+            Fact::Sighted(sighting) => Some(&sighting.copy.mailbox),
+            _ => planned.draft.mailbox.as_ref(),
+        };
+        Some(Correction {
+            entry: noted.entry,
+            before,
+            after,
+            run: planned.run.clone(),
+            scenario: planned.scenario.clone(),
+            step: planned.step.clone(),
+            route: planned.draft.route.clone(),
+            mailbox: seen_in.cloned().unwrap_or_default(),
+            arrived_after: entry.latency().map(|latency| latency.after),
+        })
     }
 
     fn give_up_outcome(&mut self, id: EntryId, why: &str) {

@@ -249,13 +249,24 @@ async fn overdue_mail_that_turns_up_is_corrected_once() {
         (1, 0, 1)
     );
     let told = listener.try_recv().expect("it was told");
-    assert!(
-        matches!(
-            told,
-            Told::Corrected { entry, before: Overdue, after: Delivered } if entry == id(1)
-        ),
-        "{told:?}"
-    );
+    let Told::Corrected(correction) = told else {
+        panic!("{told:?}");
+    };
+    let Correction {
+        entry,
+        before,
+        after,
+        run,
+        scenario,
+        step,
+        route,
+        mailbox,
+        arrived_after,
+    } = Arc::unwrap_or_clone(correction);
+    assert_eq!((entry, before, after), (id(1), Overdue, Delivered));
+    assert_eq!([run, scenario, step], ["01RUN", "flow", "primary"]);
+    assert_eq!((route, mailbox.as_str()), (draft(1).route, "alice"));
+    assert_eq!(arrived_after, Some(draft(1).within));
     assert!(listener.try_recv().is_err());
     assert!(bench.stored(1).await.overdue().is_some());
 }

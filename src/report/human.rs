@@ -16,6 +16,7 @@ struct Columns {
     host: usize,
     address: usize,
     notes: usize,
+    time: usize,
     /// Between step and host: room for the arrow of a route.
     gap: usize,
 }
@@ -29,6 +30,7 @@ impl Columns {
                 host: widths.host.max(host.chars().count()),
                 address: widths.address.max(address.chars().count()),
                 notes: widths.notes.max(notes(check).chars().count()),
+                time: widths.time.max(time(check).chars().count()),
                 gap: widths.gap.max(arrow(check, style).chars().count() + 1),
             }
         })
@@ -67,20 +69,20 @@ pub fn line(check: &CheckResult, style: Style) -> String {
 }
 
 /// What stands at the end: on a terminal all checks, worst last, then the counts; elsewhere the counts, because each
-/// check has already had its line.
+/// check has already had its line. `show` is as in [`blocks`].
 #[must_use]
-pub fn ending(result: &RunResult, terminal: bool, style: Style) -> String {
+pub fn ending(result: &RunResult, terminal: bool, show: Option<&str>, style: Style) -> String {
     let mut text = String::new();
     if terminal {
-        text.push_str(&blocks(result, style));
+        text.push_str(&blocks(result, show, style));
     }
     text.push_str(&counts(result, style));
     text
 }
 
-/// Every scenario with its checks, worst last.
+/// Every scenario with its checks, worst last. `show` is the command that finds this result again, if one can.
 #[must_use]
-pub fn blocks(result: &RunResult, style: Style) -> String {
+pub fn blocks(result: &RunResult, show: Option<&str>, style: Style) -> String {
     let mut text = String::new();
     let mut names: Vec<&str> = Vec::new();
     for check in &result.checks {
@@ -108,7 +110,7 @@ pub fn blocks(result: &RunResult, style: Style) -> String {
         let _ = writeln!(text, "\n{}{title}", style.strong(&style.text(name)));
         for check in checks {
             text.push_str(&row(check, columns, style));
-            text.push_str(&below(check, result, &mut told, style));
+            text.push_str(&below(check, result, show, &mut told, style));
         }
     }
     text
@@ -117,7 +119,7 @@ pub fn blocks(result: &RunResult, style: Style) -> String {
 fn row(check: &CheckResult, columns: Columns, style: Style) -> String {
     let (host, address) = target(check);
     let cells = format!(
-        "{:step$}{:>gap$}{host:host_width$}  {address:address_width$}  {:notes$}  {:>9}",
+        "{:step$}{:>gap$}{host:host_width$}  {address:address_width$}  {:notes$}  {:>time$}",
         check.step,
         arrow(check, style),
         notes(check),
@@ -127,6 +129,7 @@ fn row(check: &CheckResult, columns: Columns, style: Style) -> String {
         host_width = columns.host,
         address_width = columns.address,
         notes = columns.notes,
+        time = columns.time,
     );
     format!(
         "  {} {}\n",
@@ -139,6 +142,7 @@ fn row(check: &CheckResult, columns: Columns, style: Style) -> String {
 fn below(
     check: &CheckResult,
     result: &RunResult,
+    show: Option<&str>,
     told: &mut HashSet<String>,
     style: Style,
 ) -> String {
@@ -156,11 +160,10 @@ fn below(
     if let Some(hint) = other_family(check, result) {
         let _ = writeln!(text, "      {}", style.text(&hint));
     }
-    if matches!(check.status, StatusWord::Fail | StatusWord::Error) && check.evidence.is_some() {
-        let next = format!(
-            "→ postrider show {}/{} --transcript",
-            result.run.id, check.number
-        );
+    let has_more =
+        matches!(check.status, StatusWord::Fail | StatusWord::Error) && check.evidence.is_some();
+    if let Some(show) = show.filter(|_| has_more) {
+        let next = format!("→ {show} {}/{} --transcript", result.run.id, check.number);
         let _ = writeln!(text, "      {}", style.text(&next));
     }
     text
@@ -237,10 +240,10 @@ pub fn counts(result: &RunResult, style: Style) -> String {
     style.text(&text)
 }
 
-/// Where to read on.
+/// Where to read on: `show` is the command that finds the run.
 #[must_use]
-pub fn saved(run: &str, style: Style) -> String {
-    style.text(&format!("run {run} saved · postrider show {run}\n"))
+pub fn saved(run: &str, show: &str, style: Style) -> String {
+    style.text(&format!("run {run} saved · {show} {run}\n"))
 }
 
 /// Stands before a host that a route led to, not one that was aimed at.

@@ -104,21 +104,14 @@ fn bars(check: &CheckResult, total: f64, style: Style, text: &mut String) {
         let Some(spent) = check.phases_seconds.get(phase.name()) else {
             continue;
         };
-        let start = column(before, total);
-        let end = column(before + spent, total);
-        let bar = if end > start {
-            "▇".repeat(end - start)
-        } else {
-            "▏".to_owned()
-        };
+        let bar = bar(before, *spent, total);
         let beside = beside(check, phase)
             .map(|fact| format!("  {fact}"))
             .unwrap_or_default();
         let row = format!(
-            "  {:<12} {:>9}  {}{bar}{beside}",
+            "  {:<12} {:>9}  {bar}{beside}",
             phase.name(),
             duration(seconds(*spent)),
-            " ".repeat(start.min(BAR - 1))
         );
         let _ = writeln!(text, "{}", style.text(row.trim_end()));
         before += spent;
@@ -133,6 +126,17 @@ fn bars(check: &CheckResult, total: f64, style: Style, text: &mut String) {
             }
         }
     }
+}
+
+/// A phase in its place. Rounding can give a moment a whole column; it must not look longer than it was.
+fn bar(before: f64, spent: f64, total: f64) -> String {
+    let (start, end) = (column(before, total), column(before + spent, total));
+    let is_moment = spent / total * BAR as f64 <= 0.5;
+    let drawn = match end.saturating_sub(start) {
+        columns @ 1.. if !is_moment => "▇".repeat(columns),
+        _ => "▏".to_owned(),
+    };
+    " ".repeat(start.min(BAR - 1)) + &drawn
 }
 
 fn column(at: f64, total: f64) -> usize {
@@ -300,6 +304,23 @@ fn seconds(value: f64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bar_is_as_long_as_its_phase() {
+        // 40 columns for 40 seconds.
+        for (before, spent, drawn) in [
+            (0.0, 40.0, "▇".repeat(40)),
+            (0.0, 2.0, "▇▇".to_owned()),
+            (3.0, 1.0, "   ▇".to_owned()),
+            (0.0, 0.2, "▏".to_owned()),
+            // It only crosses the middle of a column.
+            (0.45, 0.1, "▏".to_owned()),
+            (40.0, 0.0, " ".repeat(39) + "▏"),
+        ] {
+            assert_eq!(bar(before, spent, 40.0), drawn, "{spent} after {before}");
+        }
+        assert_eq!(bar(0.0, 0.0, 0.0), "▏");
+    }
 
     #[test]
     fn clock_of_the_first_hop_is_compared_as_well_as_whole_seconds_allow() {

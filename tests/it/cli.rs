@@ -83,6 +83,9 @@ fn wrong_usage_is_2_and_the_nearest_word_is_offered() {
         (&["demoo"][..], "demo"),
         (&["run", "--formt", "json"], "--format"),
         (&["run"], "no configuration"),
+        // The demo is one run, judged by what was planted.
+        (&["demo", "--repeat", "2"], "--repeat"),
+        (&["demo", "--fail-on", "degraded"], "--fail-on"),
         (&["explain", "connect-refusd"], "connect-refused"),
         (&["show", "nothing"], "no run is stored yet"),
     ] {
@@ -98,6 +101,18 @@ fn wrong_usage_is_2_and_the_nearest_word_is_offered() {
             text(&output.stderr)
         );
     }
+}
+
+#[test]
+fn help_says_that_repeated_runs_follow_each_other_at_once() {
+    let home = tempfile::tempdir().unwrap();
+    let help = text(&postrider(home.path(), &["run", "--help"]).stdout);
+    let words: Vec<&str> = help.split_whitespace().collect();
+    let said = words.join(" ");
+    assert!(
+        said.contains("each right after the one before it; every one sends its own mail"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -166,6 +181,58 @@ fn what_send_prints_as_yaml_is_a_scenario_that_loads() {
         "{}",
         text(&output.stdout)
     );
+}
+
+#[test]
+fn what_send_is_told_is_never_yaml_and_never_a_variable() {
+    let home = tempfile::tempdir().unwrap();
+    let awkward = "a # b: ${run.id}, 'c' \"d\" \\ {e: [f]}\nsteps: []\u{85}$";
+    for (option, key, is_template) in [
+        ("--subject", "subject", true),
+        ("--server-name", "server_name", true),
+        ("--helo", "helo", false),
+        ("--tls", "tls", false),
+        ("--quit-after", "stop_after", false),
+    ] {
+        let arguments = [
+            "--to",
+            "alice@example.net",
+            "--from",
+            "me@outside.test",
+            option,
+            awkward,
+        ];
+        let output = postrider(
+            home.path(),
+            &[&["send", "--emit-yaml"], &arguments[..]].concat(),
+        );
+        let scenario = postrider::config::as_json(&text(&output.stdout)).expect("it is YAML");
+        let written = match is_template {
+            true => awkward.replace('$', "$$"),
+            false => awkward.to_owned(),
+        };
+        assert_eq!(scenario["steps"][0]["deliver"][key], written, "{option}");
+        assert_eq!(scenario["steps"].as_array().unwrap().len(), 1);
+    }
+    let arguments = ["send", "--emit-yaml", "--from", "me@outside.test", "--to"];
+    let domain = format!("alice@{awkward}");
+    let output = postrider(home.path(), &[&arguments[..], &[domain.as_str()]].concat());
+    let scenario = postrider::config::as_json(&text(&output.stdout)).expect("it is YAML");
+    let route = &scenario["steps"][0]["deliver"]["route"]["mx_of"];
+    assert_eq!(*route, awkward.replace('$', "$$"));
+    // In front of it stands the main file's part, as a comment.
+    assert!(
+        text(&output.stdout)
+            .lines()
+            .take_while(|line| !line.starts_with("version"))
+            .all(|line| line.starts_with('#'))
+    );
+    // And what is no address is refused, not sent to.
+    let output = postrider(
+        home.path(),
+        &["send", "--from", "me@outside.test", "--to", &domain],
+    );
+    assert_eq!((code(&output), text(&output.stdout)), (2, String::new()));
 }
 
 #[test]
@@ -254,4 +321,97 @@ fn a_clean_demo_passes_and_its_kept_configuration_is_valid() {
         ],
     );
     assert_eq!(code(&output), 0, "{}", text(&output.stdout));
+}
+
+/// The commands that a text tells to use, in backquotes or behind a dot.
+fn hints(text: &str) -> Vec<String> {
+    let mut hints = Vec::new();
+    for line in text.lines() {
+        let hint = line
+            .split_once("· postrider ")
+            .or_else(|| line.split_once("→ postrider "));
+        hints.extend(hint.map(|(_, rest)| format!("postrider {rest}")));
+        let quoted = line.split('`').skip(1).step_by(2);
+        hints.extend(
+            quoted
+                .filter(|words| words.starts_with("postrider "))
+                .map(str::to_owned),
+        );
+    }
+    hints
+}
+
+#[test]
+fn commands_that_the_demo_offers_work_and_without_a_store_it_offers_none() {
+    let home = tempfile::tempdir().unwrap();
+    let bin = Path::new(env!("CARGO_BIN_EXE_postrider")).parent().unwrap();
+    for (arguments, offered) in [
+        (&["demo"][..], 0),
+        (&["demo", "--keep", "my lab"], 2),
+        // Again in the same place: what is left of the first one does not get in the way.
+        (&["demo", "--keep", "my lab"], 2),
+        (&["demo", "--storage.path", "it's here"], 1),
+    ] {
+        let output = postrider(home.path(), arguments);
+        let all = text(&output.stdout) + &text(&output.stderr);
+        assert_eq!(code(&output), 0, "{arguments:?}: {all}");
+        let hints = hints(&all);
+        assert_eq!(hints.len(), offered, "{arguments:?}: {all}");
+        for hint in hints {
+            let ran = Command::new("sh")
+                .args(["-c", &hint])
+                .env_clear()
+                .env("HOME", home.path())
+                .env("PATH", format!("{}:/usr/bin:/bin", bin.display()))
+                .current_dir(home.path())
+                .output()
+                .unwrap();
+            let told = text(&ran.stdout) + &text(&ran.stderr);
+            assert_eq!(code(&ran), 0, "{hint}: {told}");
+            let is_row = |line: &&str| line.starts_with("  ✓ ") || line.starts_with("  ✗ ");
+            for row in told.lines().filter(is_row) {
+                assert!(row.chars().count() <= 80, "{row}");
+            }
+            // What is shown offers commands, too: they name the same store.
+            for next in hints_of_show(&told) {
+                assert!(next.contains("--storage.path '"), "{hint}: {next}");
+            }
+        }
+    }
+}
+
+fn hints_of_show(text: &str) -> Vec<String> {
+    let mut hints = hints(text);
+    hints.retain(|hint| hint.starts_with("postrider show"));
+    hints
+}
+
+#[test]
+fn text_fits_the_terminal_that_it_is_shown_on() {
+    let home = tempfile::tempdir().unwrap();
+    let widest = |columns: u32| {
+        let command = format!(
+            "stty cols {columns}; {} explain tls-certificate",
+            env!("CARGO_BIN_EXE_postrider")
+        );
+        let shown = home.path().join("typescript");
+        let ended = Command::new("script")
+            .args(["--quiet", "--return", "--command", &command])
+            .arg(&shown)
+            .env_clear()
+            .env("HOME", home.path())
+            .env("PATH", "/usr/bin:/bin")
+            .env("TERM", "xterm")
+            .output()
+            .unwrap();
+        assert!(ended.status.success(), "{ended:?}");
+        let page = std::fs::read_to_string(shown).unwrap();
+        let lines = page.lines().filter(|line| !line.starts_with("Script "));
+        lines
+            .map(|line| line.trim_end().chars().count())
+            .max()
+            .unwrap()
+    };
+    assert!((50..=60).contains(&widest(60)), "{}", widest(60));
+    assert!((70..=80).contains(&widest(80)), "{}", widest(80));
 }

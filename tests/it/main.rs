@@ -19,6 +19,7 @@ mod net;
 mod program;
 mod schemas;
 mod serve;
+mod signals;
 mod support;
 mod validate;
 mod vantage;

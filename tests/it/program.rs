@@ -3,13 +3,12 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use postrider::demo::platform::misbehaviour::{Delivery, Misbehaviour, Point};
+use postrider::demo::platform::misbehaviour::{Delivery, Misbehaviour, NameFault, Point};
 use postrider::demo::platform::topology::FILTER1_PRIMARY;
 use postrider::result::{RunResult, StatusWord};
 use postrider_probes::post::EntryState;
-use tokio::time::Instant;
 
-use crate::support::{Lab, judge, line, says, until};
+use crate::support::{Lab, judge, line, says};
 
 const GOOD: IpAddr = FILTER1_PRIMARY;
 const ARRIVES: &str = "expect: { arrives: { within: 10s } }";
@@ -227,78 +226,113 @@ async fn looking_before_leaping_sends_nothing_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_signal_ends_the_run_in_good_order() {
-    for (signal, name, code) in [("INT", "SIGINT", 130), ("TERM", "SIGTERM", 143)] {
-        let lab = Lab::start().await;
-        let lost = Misbehaviour::delivery(Delivery::Lost);
-        lab.platform.set_misbehaviour(bad(), lost).await.unwrap();
-        let steps = [
-            Lab::deliver("good", GOOD, ARRIVES),
-            Lab::deliver("waits", bad(), "expect: { arrives: { within: 50s } }"),
-        ]
-        .concat();
-        let running = lab.run(&steps).start();
-        until(|| (lab.platform.accepted().len() == 2).then_some(())).await;
-        until(|| lab.platform.deliveries().pop()).await;
-        tokio::time::sleep(Duration::from_millis(900)).await;
-        let asked = Instant::now();
-        running.signal(signal);
-        let ran = running.end().await;
-        assert!(
-            asked.elapsed() < Duration::from_secs(3),
-            "{:?}",
-            asked.elapsed()
-        );
-        assert_eq!(ran.code, code, "{}{}", ran.stdout, ran.stderr);
-        assert!(ran.stderr.contains(name), "{}", ran.stderr);
-        let result = ran.result();
-        assert_eq!(result.run.cancelled.as_deref(), Some(name));
-        assert_eq!(ran.check("good").status, StatusWord::Pass, "{result:#?}");
-        let waits = ran.check("waits");
-        assert_eq!(waits.status, StatusWord::Error);
-        let wanted = "cancelled: the run was cancelled…";
-        assert!(says(&line(&waits), wanted), "{}", line(&waits));
-        assert!(waits.phases_seconds["transit"] > 0.5, "{waits:#?}");
-        assert!(
-            lab.platform.mailbox("INBOX").is_empty(),
-            "own mail is removed"
-        );
-        let id = &waits.evidence.unwrap().entries[0];
-        assert_eq!(lab.entry(id).await.state(), EntryState::Accepted);
+async fn a_dry_run_that_could_not_look_targets_up_is_not_tested() {
+    let mut setup = Lab::setup();
+    for name in ["silent.example.test", "mute.example.test"] {
+        setup.faults.names.insert(name.into(), NameFault::Silence);
     }
+    let none = setup
+        .faults
+        .names
+        .insert("none.example.test".into(), NameFault::NxDomain);
+    assert_eq!(none, None);
+    let lab = Lab::from_setup(setup).await;
+    let each = |id: &str, domain: &str| {
+        format!(
+            "  - id: {id}
+    for_each: {{ mx_of: {domain} }}
+    timeout: 500ms
+    deliver: {{ to_address: \"${{item.address}}\", stop_after: rcpt }}
+"
+        )
+    };
+    let good = Lab::deliver("good", GOOD, ARRIVES);
+    let silent = each("silent", "silent.example.test") + &each("mute", "mute.example.test");
+    let end = "nothing was sent, only the resolver was asked\n";
+    for (steps, code, counts, reasons) in [
+        (good.clone(), 0, "1 check, 1 message", vec![]),
+        (
+            silent.clone(),
+            3,
+            "0 checks, 0 messages, 2 steps without targets",
+            vec!["silent", "mute"],
+        ),
+        (
+            silent + &good,
+            3,
+            "1 check, 1 message, 2 steps without targets",
+            vec!["silent", "mute"],
+        ),
+        (
+            each("none", "none.example.test"),
+            3,
+            "0 checks, 0 messages, 1 step without targets",
+            vec!["none"],
+        ),
+    ] {
+        let ran = lab
+            .program(&steps)
+            .args(["run", "lab", "--dry-run"])
+            .end()
+            .await;
+        assert_eq!(ran.code, code, "{}{}", ran.stdout, ran.stderr);
+        assert!(
+            ran.stdout.ends_with(&format!("{counts} · {end}")),
+            "{}",
+            ran.stdout
+        );
+        for step in reasons {
+            let wanted = format!("  lab/{step}: dns-…{step}.example.test…");
+            assert!(
+                ran.stdout.lines().any(|line| says(line, &wanted)),
+                "{wanted}\n{}",
+                ran.stdout
+            );
+        }
+    }
+    let nothing = lab
+        .program(&good)
+        .args(["run", "lab", "--dry-run", "-6"])
+        .end()
+        .await;
+    assert_eq!(nothing.code, 4);
+    assert!(
+        nothing.stderr.contains("nothing to run"),
+        "{}",
+        nothing.stderr
+    );
 }
 
 #[tokio::test]
-async fn a_signal_is_heeded_while_names_and_mailboxes_are_waited_for() {
-    use postrider::demo::platform::misbehaviour::{Greeting, ImapMisbehaviour, NameFault};
-
-    let mut setup = Lab::setup();
-    setup.records.push("silent IN MX 10 mx.one".into());
-    setup
-        .faults
-        .names
-        .insert("silent.example.test".into(), NameFault::Silence);
-    setup.faults.imap = ImapMisbehaviour {
-        greeting: Greeting::Silence,
-        ..ImapMisbehaviour::default()
-    };
-    let lab = Lab::from_setup(setup).await;
-    let silent = "  - id: silent
-    for_each: { mx_of: silent.example.test }
-    deliver: { to_address: \"${item.address}\", stop_after: rcpt }
-";
-    for steps in [silent.to_owned(), Lab::deliver("mail", GOOD, ARRIVES)] {
-        let running = lab.run(&steps).start();
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        running.signal("INT");
-        let ran = running.end().await;
-        assert_eq!(ran.code, 130, "{}{}", ran.stdout, ran.stderr);
-        assert!(ran.took < Duration::from_secs(4), "{:?}", ran.took);
-        let result = ran.result();
-        assert_eq!(result.counts.error, 1, "{result:#?}");
-        assert_eq!(result.checks[0].reason.as_deref(), Some("cancelled"));
-    }
-    assert_eq!(lab.platform.data_commands(), 0);
+async fn a_mail_that_turns_up_later_puts_right_what_was_said_of_it() {
+    let lab = Lab::start().await;
+    let lost = Misbehaviour::delivery(Delivery::Lost);
+    lab.platform.set_misbehaviour(GOOD, lost).await.unwrap();
+    let impatient = Lab::deliver("mail", GOOD, "expect: { arrives: { within: 500ms } }");
+    let first = lab.run(&impatient).end().await;
+    assert_eq!(first.code, 1);
+    let said = line(&first.check("mail"));
+    assert!(said.starts_with("not-delivered: "), "{said}");
+    let said_by = first.result().run.id;
+    let id = first.check("mail").evidence.unwrap().entries.remove(0);
+    lab.platform
+        .set_misbehaviour(GOOD, Misbehaviour::default())
+        .await
+        .unwrap();
+    lab.platform.put_foreign(&lab.platform.accepted()[0].raw);
+    let second = lab.run(&Lab::deliver("mail", GOOD, ARRIVES)).end().await;
+    assert_eq!(second.code, 0);
+    let corrections: Vec<&str> = second.stderr.lines().collect();
+    let wanted = format!(
+        "corrected: lab/mail to mx.one.example.test [{GOOD}]:{}, mailbox alice: run {said_by} said not-delivered; \
+         it arrived after … s (mail {id})",
+        lab.platform.smtp_port()
+    );
+    assert!(
+        corrections.len() == 1 && says(corrections[0], &wanted),
+        "{wanted}\n{}",
+        second.stderr
+    );
 }
 
 #[tokio::test]

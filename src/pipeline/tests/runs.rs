@@ -112,7 +112,7 @@ async fn heard(listener: &mut broadcast::Receiver<Told>) -> RunResult {
         };
         match event.as_ref() {
             Event::RunStarted(started) => head = Some(head_at_start(started)),
-            Event::CheckStarted(_) => {}
+            Event::RunMissed(_) | Event::CheckStarted(_) => {}
             Event::CheckFinished(finished) => checks.push(document(finished)),
             Event::RunFinished(finished) => {
                 let head = head.expect("it began before it ended");

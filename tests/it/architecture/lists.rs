@@ -134,3 +134,23 @@ fn the_invariants_are_ten() {
 fn linked_file(name: &str) -> bool {
     name.ends_with(".md") && !name.contains(':')
 }
+
+#[test]
+fn sections_that_comments_name_exist() {
+    let headings: BTreeSet<String> = read("ARCHITECTURE.md")
+        .lines()
+        .filter_map(|line| line.strip_prefix("## "))
+        .map(str::to_owned)
+        .collect();
+    let mut files = rust_files(&["src", "probes", "tests"]);
+    files.extend(["Cargo.toml", "probes/Cargo.toml", "deny.toml"].map(Into::into));
+    let mut named = 0;
+    for file in files {
+        for rest in read(&file).split("ARCHITECTURE.md, \"").skip(1) {
+            let section = rest.split('"').next().unwrap_or_default();
+            assert!(headings.contains(section), "{}: {section}", file.display());
+            named += 1;
+        }
+    }
+    assert!(named > 0);
+}

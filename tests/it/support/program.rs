@@ -3,12 +3,14 @@
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use postrider::result::{CheckResult, RunResult};
 use serde_json::Value;
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 /// No test is waited for longer.
@@ -57,9 +59,13 @@ impl Program {
     }
 
     pub(crate) fn start(mut self) -> Running {
+        let began = Instant::now();
+        let mut child = self.0.spawn().unwrap();
         Running {
-            began: Instant::now(),
-            child: self.0.spawn().unwrap(),
+            began,
+            stdout: Collected::from(child.stdout.take().unwrap()),
+            stderr: child.stderr.take().map(Collected::from),
+            child,
         }
     }
 }
@@ -69,6 +75,39 @@ impl Program {
 pub(crate) struct Running {
     began: Instant,
     child: Child,
+    stdout: Collected,
+    /// Unless it goes to a file.
+    stderr: Option<Collected>,
+}
+
+/// What came out of a pipe so far.
+#[derive(Debug)]
+struct Collected {
+    text: Arc<Mutex<Vec<u8>>>,
+    reading: JoinHandle<()>,
+}
+
+impl Collected {
+    fn from(mut pipe: impl AsyncRead + Unpin + Send + 'static) -> Self {
+        let text = Arc::new(Mutex::new(Vec::new()));
+        let all = Arc::clone(&text);
+        let reading = tokio::spawn(async move {
+            let mut part = [0; 8192];
+            while let Ok(length @ 1..) = pipe.read(&mut part).await {
+                all.lock().unwrap().extend_from_slice(&part[..length]);
+            }
+        });
+        Self { text, reading }
+    }
+
+    fn so_far(&self) -> String {
+        String::from_utf8_lossy(&self.text.lock().unwrap()).into_owned()
+    }
+
+    async fn all(self) -> String {
+        self.reading.await.unwrap();
+        String::from_utf8(std::mem::take(&mut *self.text.lock().unwrap())).unwrap()
+    }
 }
 
 impl Running {
@@ -89,10 +128,13 @@ impl Running {
         self.child.id().unwrap()
     }
 
+    /// What it has written to standard output so far.
+    pub(crate) fn printed(&self) -> String {
+        self.stdout.so_far()
+    }
+
     pub(crate) async fn end(mut self) -> Ran {
         let id = self.child.id().unwrap();
-        let mut stdout = self.child.stdout.take().unwrap();
-        let mut stderr = self.child.stderr.take();
         let mut ran = Ran::default();
         let mut peak = 0;
         let ended = timeout(PATIENCE, async {
@@ -106,14 +148,14 @@ impl Running {
                     }
                 }
             };
-            let (status, out, err) =
-                tokio::join!(watched, stdout.read_to_string(&mut ran.stdout), async {
-                    match &mut stderr {
-                        Some(stderr) => stderr.read_to_string(&mut ran.stderr).await,
-                        None => Ok(0),
-                    }
-                });
-            out.and(err).unwrap();
+            let err = async {
+                match self.stderr {
+                    Some(stderr) => stderr.all().await,
+                    None => String::new(),
+                }
+            };
+            let (status, out, err) = tokio::join!(watched, self.stdout.all(), err);
+            (ran.stdout, ran.stderr) = (out, err);
             status.code()
         });
         let code = ended.await.expect("the program has not ended in time");
