@@ -17,6 +17,8 @@ use crate::web;
 
 /// Where the store is unless something else is said.
 const STORAGE: &str = "/var/lib/postrider";
+/// Mistakes of a refused configuration that are logged; `validate` and the web show all of them.
+const TOLD_MISTAKES: usize = 20;
 /// How often a refused configuration is told of again.
 const REFUSED_AGAIN: Duration = Duration::from_secs(3600);
 /// For answers of the web that are under way when all else has ended.
@@ -250,7 +252,18 @@ fn tell(done: &Result<Reloaded, Rejected>) {
                 tracing::info!("{line}");
             }
         }
-        Err(rejected) => tracing::error!(mistakes = rejected.text, "the configuration is refused"),
+        Err(rejected) => {
+            let lines: Vec<&str> = rejected.text.lines().collect();
+            let mistakes = lines
+                .windows(2)
+                .filter(|pair| pair[0].starts_with("error["));
+            for pair in mistakes.take(TOLD_MISTAKES) {
+                let at = pair[1].trim_start().trim_start_matches("--> ");
+                tracing::error!(at, "{}", pair[0]);
+            }
+            let outcome = lines.last().copied().unwrap_or_default();
+            tracing::error!(outcome, "the configuration is refused");
+        }
     }
 }
 

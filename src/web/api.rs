@@ -78,11 +78,13 @@ async fn start(site: &Site, call: Call) -> Result<Reply, Reply> {
         request, visitor, ..
     } = call;
     let RunRequest { scenario } = body::json(request).await?;
+    let scenario = short("scenario", scenario)?;
     let origin = Origin {
         user: visitor.user,
         address: visitor.address,
     };
-    tracing::info!(%scenario, %origin, "asked for a run");
+    // `?` writes line ends as escapes: the name is the client's.
+    tracing::info!(?scenario, %origin, "asked for a run");
     let started = site
         .ask(move |control| async move { control.start_run(scenario, origin).await })
         .await?;
@@ -140,41 +142,48 @@ fn answered(result: Result<Reply, Reply>) -> Reply {
     result.unwrap_or_else(|problem| problem)
 }
 
+/// What is wrong with a request.
+struct BadRequest(String);
+
+impl From<BadRequest> for Reply {
+    fn from(BadRequest(detail): BadRequest) -> Self {
+        answer::problem(StatusCode::BAD_REQUEST, detail)
+    }
+}
+
 /// The query, without anything that is not known: a misspelt filter would otherwise filter nothing.
-fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Reply> {
+fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, BadRequest> {
     match Query::try_from_uri(uri) {
         Ok(Query(query)) => Ok(query),
         Err(error) => {
             // The words of the type itself, without those of the extractor around it.
             let source = std::error::Error::source(&error);
             let words = source.map_or_else(|| error.to_string(), ToString::to_string);
-            Err(answer::problem(
-                StatusCode::BAD_REQUEST,
-                format!("the query is wrong: {words}"),
-            ))
+            Err(BadRequest(format!("the query is wrong: {words}")))
         }
     }
 }
 
-fn limit(asked: Option<u32>) -> Result<u32, Reply> {
+fn limit(asked: Option<u32>) -> Result<u32, BadRequest> {
     let limit = asked.unwrap_or(ROWS);
     if (1..MOST_ROWS).contains(&limit) {
         return Ok(limit);
     }
-    Err(answer::problem(
-        StatusCode::BAD_REQUEST,
-        format!("limit is from 1 to {}", MOST_ROWS - 1),
-    ))
+    Err(BadRequest(format!("limit is from 1 to {}", MOST_ROWS - 1)))
 }
 
-fn name(what: &str, asked: Option<String>) -> Result<Option<String>, Reply> {
-    match asked {
-        Some(name) if name.len() > LONGEST_NAME => Err(answer::problem(
-            StatusCode::BAD_REQUEST,
-            format!("{what} is longer than {LONGEST_NAME} bytes"),
-        )),
-        asked => Ok(asked),
+/// The name, unless it is longer than any.
+fn short(what: &str, name: String) -> Result<String, BadRequest> {
+    if name.len() <= LONGEST_NAME {
+        return Ok(name);
     }
+    Err(BadRequest(format!(
+        "{what} is longer than {LONGEST_NAME} bytes"
+    )))
+}
+
+fn name(what: &str, asked: Option<String>) -> Result<Option<String>, BadRequest> {
+    asked.map(|name| short(what, name)).transpose()
 }
 
 fn unavailable(error: Unavailable) -> Reply {

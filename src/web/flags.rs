@@ -36,7 +36,7 @@ pub struct Flags {
     )]
     external_url: Option<Uri>,
     /// Let /-/reload reload the configuration; SIGHUP always does
-    #[arg(long = "web.enable-lifecycle", env = "POSTRIDER_WEB_ENABLE_LIFECYCLE")]
+    #[arg(long = "web.enable-lifecycle", value_parser = clap::builder::FalseyValueParser::new(), env = "POSTRIDER_WEB_ENABLE_LIFECYCLE")]
     enable_lifecycle: bool,
 }
 
@@ -67,4 +67,48 @@ fn external_url(text: &str) -> Result<Uri, String> {
         return Ok(uri);
     }
     Err("write it in full, as https://postrider.example.org/".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args as _, FromArgMatches as _};
+
+    use super::*;
+
+    fn flags(arguments: &[&str]) -> Result<Flags, clap::Error> {
+        let command = Flags::augment_args(clap::Command::new("serve"));
+        command.clone().debug_assert();
+        let arguments = std::iter::once(&"serve").chain(arguments);
+        Flags::from_arg_matches(&command.try_get_matches_from(arguments)?)
+    }
+
+    #[test]
+    fn loopback_and_no_lifecycle_unless_told_otherwise() {
+        let flags = flags(&[]).unwrap();
+        assert_eq!(flags.listen_address, [DEFAULT_ADDRESS]);
+        assert!(!flags.settings().enable_lifecycle);
+    }
+
+    #[test]
+    fn addresses_are_repeated_or_listed() {
+        let flags = flags(&[
+            "--web.listen-address=127.0.0.1:1,[::1]:2",
+            "--web.listen-address=:3",
+            "--web.enable-lifecycle",
+        ])
+        .unwrap();
+        assert_eq!(flags.listen_address, ["127.0.0.1:1", "[::1]:2", ":3"]);
+        assert!(flags.settings().enable_lifecycle);
+    }
+
+    #[test]
+    fn an_external_url_is_whole() {
+        assert!(flags(&["--web.external-url=https://probe.example.org/a"]).is_ok());
+        for url in ["probe.example.org", "ftp://a", "https://", "/a"] {
+            assert!(
+                flags(&[&format!("--web.external-url={url}")]).is_err(),
+                "{url}"
+            );
+        }
+    }
 }

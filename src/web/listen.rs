@@ -126,7 +126,9 @@ mod tests {
     fn an_address_in_use_is_named() {
         let first = bind(&["127.0.0.1:0".to_owned()]).unwrap();
         let address = first[0].local_addr().unwrap().to_string();
-        let error = bind(&[address.clone()]).unwrap_err().to_string();
+        let error = bind(std::slice::from_ref(&address))
+            .unwrap_err()
+            .to_string();
         assert!(
             error.starts_with(&format!("cannot listen on {address}: ")),
             "{error}"

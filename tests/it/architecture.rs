@@ -114,7 +114,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
         "connect through `Net`",
     ),
     ("axum", &["src/web/"], "add a line to `web::routes`"),
-    ("bcrypt", &["src/web/login.rs"], "ask `Logins`"),
+    ("bcrypt::verify", &["src/web/login.rs"], "ask `Logins`"),
     (
         "UdpSocket",
         &["probes/src/net/", "src/demo/platform/"],
@@ -146,6 +146,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
             "src/report/trace.rs",
             "src/config/render/",
             "src/store/",
+            "src/web/answer.rs",
             "src/web/document.rs",
         ],
         "give the border a type of its own",

@@ -171,8 +171,8 @@ async fn reload_logs_in_with_a_password_from_a_file() {
         std::fs::write(&path, text).unwrap();
         path
     };
-    // The password is `open sesame`, with the lowest cost.
-    let hash = "$2b$04$......................w74bL5gU7LSJClZClCa.Pkz14aTv/XO";
+    // Of `secret`, with the lowest cost.
+    let hash = "$2b$04$....................../dCAsp4PpJoDgv6BeaLP6BKrXlBV1oi";
     let web_file = file("web.yaml", &format!("basic_auth_users:\n  alice: {hash}\n"));
     let settings = Settings {
         config_file: Some(web_file),

@@ -194,6 +194,8 @@ async fn bodies_are_bounded() {
     let answer = web.raw(request.into_bytes()).await;
     // The answer may be lost with the connection, since we went on writing.
     assert!(answer.is_none_or(|answer| answer.status == 413));
+    let name = format!("{{\"scenario\": \"{}\"}}", "x".repeat(300));
+    assert_eq!(web.post("/api/v1/runs", &name).await.status, 400);
     assert_eq!(web.double.acts(), 0);
 }
 
