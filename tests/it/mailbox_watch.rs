@@ -159,6 +159,9 @@ fn draft(number: u64) -> Draft {
         message_id: format!("{id}@outside.test"),
         route: String::new(),
         mailbox: Some("alice".to_owned()),
+        bounces_to: None,
+        mx: None,
+        address: None,
         folder: "INBOX".to_owned(),
         within: PATIENCE,
     }

@@ -103,7 +103,9 @@ impl Kind for Deliver {
                 break (transaction, replied, Ok(()));
             };
             let post = cx.around.post;
-            let recorded = post.record(draft.id, transaction.end.attempt(), replied).await;
+            let recorded = post
+                .record(draft.id, transaction.end.attempt(), replied)
+                .await;
             let wait = attempts.next(self, &schedule, &transaction.end, replied);
             let Some(wait) = wait.filter(|_| recorded.is_ok()) else {
                 break (transaction, replied, recorded);

@@ -156,6 +156,9 @@ fn draft(number: u64) -> Draft {
         message_id: format!("{id}@example.test"),
         route: String::new(),
         mailbox: Some("alice".to_owned()),
+        bounces_to: None,
+        mx: None,
+        address: None,
         folder: "INBOX".to_owned(),
         within: Duration::from_secs(60),
     }
