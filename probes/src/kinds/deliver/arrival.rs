@@ -327,6 +327,9 @@ mod tests {
             message_id: "1@sender.example".to_owned(),
             route: String::new(),
             mailbox: Some("alice".to_owned()),
+            bounces_to: None,
+            mx: None,
+            address: None,
             folder: "INBOX".to_owned(),
             within: Duration::from_secs(10),
         }
