@@ -162,6 +162,9 @@ fn draft(number: u64) -> Draft {
         address: None,
         bounces_to: None,
         mailbox: Some("alice".to_owned()),
+        bounces_to: None,
+        mx: None,
+        address: None,
         folder: "INBOX".to_owned(),
         within: PATIENCE,
     }

@@ -159,6 +159,9 @@ fn draft(number: u64) -> Draft {
         address: None,
         bounces_to: None,
         mailbox: Some("alice".to_owned()),
+        bounces_to: None,
+        mx: None,
+        address: None,
         folder: "INBOX".to_owned(),
         within: Duration::from_secs(60),
     }

@@ -330,6 +330,9 @@ mod tests {
             address: None,
             bounces_to: None,
             mailbox: Some("alice".to_owned()),
+            bounces_to: None,
+            mx: None,
+            address: None,
             folder: "INBOX".to_owned(),
             within: Duration::from_secs(10),
         }

@@ -177,6 +177,7 @@ fn reads_like_greylisting(reply: &Reply) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::settings::{Accepted, Expect};
     use super::*;
     use crate::setting::{Period, Spanned};
 
@@ -210,8 +211,13 @@ mod tests {
     #[test]
     fn no_attempt_begins_after_the_time_to_be_accepted_in() {
         let mut settings = settings(Some(Retry::AsMta), Some(&[10, 20, 40]));
-        settings.expect =
-            serde_json::from_value(serde_json::json!({ "accepted": { "within": "35s" } })).ok();
+        settings.expect = Some(Expect {
+            accepted: Some(Accepted {
+                within: Some(Period(Duration::from_secs(35))),
+                warn_after: None,
+            }),
+            ..Expect::default()
+        });
         let schedule = Schedule::new(&settings, &MessageDefaults::default());
         let second = Duration::from_secs;
         assert_eq!(schedule.next(1, second(1)), Some(second(10)));
