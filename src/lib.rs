@@ -18,3 +18,4 @@ pub mod scheduler;
 pub mod schema;
 pub mod store;
 pub mod vantage;
+pub mod web;

@@ -6,12 +6,14 @@ mod demo;
 mod doctor;
 mod exit;
 mod explain;
+mod healthcheck;
 mod hold;
 mod interrupt;
 mod list;
 mod online;
 mod output;
 mod progress;
+mod reload;
 mod run;
 mod schema;
 mod send;
@@ -106,6 +108,10 @@ enum Command {
     Doctor(doctor::Args),
     /// Explain a reason or diagnostic code
     Explain(explain::Args),
+    /// Ask the running daemon to read its configuration again
+    Reload(reload::Args),
+    /// Whether the local daemon is alive, for containers
+    Healthcheck(healthcheck::Args),
     /// Print a JSON Schema
     Schema(schema::Args),
     /// Print shell completions
@@ -135,6 +141,8 @@ pub fn main() -> ExitCode {
         Command::Show(args) => show::main(global, &args, &output),
         Command::Doctor(args) => doctor::main(global, &args, &output),
         Command::Explain(args) => explain::main(&args, &output),
+        Command::Reload(args) => reload::main(&args, &output),
+        Command::Healthcheck(args) => healthcheck::main(&args, &output),
         Command::Schema(args) => schema::main(&args, &output),
         Command::Completions(args) => completions::main(&args, &output),
         Command::Man(args) => completions::man(&args, &output),

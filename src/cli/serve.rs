@@ -1,22 +1,26 @@
 //! `serve`: the daemon. Flags in, signals in, exit code out; what runs is in `daemon`.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use postrider_probes::setting::Period;
+use postrider_probes::setting::{Period, Size};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::output::Output;
 use super::{Exit, Global, Problem, session};
 use crate::config;
 use crate::daemon::{Daemon, Form, Notify, Options, Rejected, Reloaded};
+use crate::store::Store;
+use crate::web;
 
 /// Where the store is unless something else is said.
 const STORAGE: &str = "/var/lib/postrider";
 /// How often a refused configuration is told of again.
 const REFUSED_AGAIN: Duration = Duration::from_secs(3600);
+/// For answers of the web that are under way when all else has ended.
+const WEB_CLOSING: Duration = Duration::from_secs(1);
 /// How often the service manager hears what the daemon does.
 const STATUS: Duration = Duration::from_secs(10);
 
@@ -26,32 +30,8 @@ const STATUS: Duration = Duration::from_secs(10);
 SIGHUP reads the configuration again. SIGTERM and SIGINT end in good order: exit 0 when all that happened is on disk, \
 whatever mail is still under way (the next start awaits it); a second one leaves at once with 143 or 130.")]
 pub(super) struct Args {
-    /// Address and port of the web server; may be given several times
-    #[arg(
-        long = "web.listen-address",
-        value_name = "ADDRESS",
-        default_value = "127.0.0.1:9825",
-        value_delimiter = ',',
-        env = "POSTRIDER_WEB_LISTEN_ADDRESS"
-    )]
-    pub(super) listen: Vec<SocketAddr>,
-    /// File with TLS and users, as the Prometheus exporters have it
-    #[arg(
-        long = "web.config.file",
-        value_name = "FILE",
-        env = "POSTRIDER_WEB_CONFIG_FILE"
-    )]
-    pub(super) web_config: Option<PathBuf>,
-    /// The address under which people see the web server; links begin with it
-    #[arg(
-        long = "web.external-url",
-        value_name = "URL",
-        env = "POSTRIDER_WEB_EXTERNAL_URL"
-    )]
-    pub(super) external_url: Option<String>,
-    /// Let POST /-/reload read the configuration again; SIGHUP always does
-    #[arg(long = "web.enable-lifecycle", env = "POSTRIDER_WEB_ENABLE_LIFECYCLE")]
-    pub(super) lifecycle: bool,
+    #[command(flatten)]
+    web: web::Flags,
     /// How long results and closed mails are kept
     #[arg(
         long = "storage.retention.time",
@@ -59,7 +39,7 @@ pub(super) struct Args {
         default_value = "400d",
         env = "POSTRIDER_STORAGE_RETENTION_TIME"
     )]
-    pub(super) retention: Period,
+    retention: Period,
     /// How large the store may become before the oldest results go
     #[arg(
         long = "storage.retention.size",
@@ -67,7 +47,7 @@ pub(super) struct Args {
         default_value = "5GB",
         env = "POSTRIDER_STORAGE_RETENTION_SIZE"
     )]
-    pub(super) retention_size: String,
+    retention_size: Size,
     /// The least important lines that are logged
     #[arg(long = "log.level", value_enum, default_value_t = Level::Info, env = "POSTRIDER_LOG_LEVEL")]
     level: Level,
@@ -142,6 +122,7 @@ async fn serve(global: &Global, args: &Args, output: &Output) -> Result<Exit, Pr
         main: session::main_file(global)?,
         storage: global.storage.clone().unwrap_or_else(|| STORAGE.into()),
         retention: args.retention.0,
+        retention_size: args.retention_size.0,
     };
     let main = options.main.clone();
     let loaded = tokio::task::spawn_blocking(move || config::load(&main))
@@ -160,19 +141,49 @@ async fn serve(global: &Global, args: &Args, output: &Output) -> Result<Exit, Pr
         scheduled = scheduled.count(),
         "starting"
     );
-    let daemon = Daemon::start(options, plan, notify)
+    // Before the sockets: a second instance must hear of the first one's store, not of its port.
+    let store = Store::open(&options.storage)
         .await
         .map_err(Problem::not_tested)?;
-    daemon.tell_ready();
-    tracing::info!("ready");
-    let first = attend(&daemon, args, &mut signals).await;
+    let listeners = args.web.bind().map_err(Problem::not_tested)?;
+    let daemon = Daemon::start(options, plan, store, notify)
+        .await
+        .map_err(Problem::not_tested)?;
+    let (close, closing) = oneshot::channel::<()>();
+    let control: Arc<dyn web::Control> = Arc::new(daemon.clone());
+    let settings = args.web.settings();
+    let mut serving = tokio::spawn(async move {
+        // Closed by a message, or because nobody is left to send one.
+        web::serve(listeners, control, settings, async { drop(closing.await) }).await
+    });
+    let first = tokio::select! {
+        first = attend(&daemon, args, &mut signals) => first,
+        ended = &mut serving => {
+            // At the start, when its own configuration has mistakes, or when the system takes the sockets away.
+            let problem = match ended {
+                Ok(Err(problem @ web::ServeError::Configuration(_))) => Problem::usage(problem),
+                Ok(Err(problem)) => Problem::not_tested(problem),
+                _ => Problem::not_tested(anyhow::anyhow!("the web has ended")),
+            };
+            // That it ends is told below, and with what.
+            let _ = daemon.drain(args.grace.0).await;
+            return Err(problem);
+        }
+    };
     tracing::info!(
         signal = first.name(),
         grace_seconds = args.grace.0.as_secs(),
         "ending: nothing is started any more; once more to leave at once"
     );
+    let drain = async {
+        // The web answers meanwhile: not ready, since it is ending.
+        let drained = daemon.drain(args.grace.0).await;
+        drop(close);
+        let _ = timeout(WEB_CLOSING, serving).await;
+        drained
+    };
     tokio::select! {
-        drained = daemon.drain(args.grace.0) => match drained {
+        drained = drain => match drained {
             Ok(drained) => {
                 tracing::info!(
                     in_time = drained.in_time,
@@ -193,6 +204,8 @@ async fn serve(global: &Global, args: &Args, output: &Output) -> Result<Exit, Pr
 
 /// Serves until it is asked to end.
 async fn attend(daemon: &Daemon, args: &Args, signals: &mut Signals) -> Asked {
+    daemon.tell_ready();
+    tracing::info!("ready");
     let every = |period: Duration| {
         let mut often = interval(period.max(Duration::from_millis(100)));
         often.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -18,6 +18,7 @@ pub const CODES: &[&str] = &[
     "missing-file",
     "missing-key",
     "missing-unit",
+    "schedule-too-often",
     "secret-line-end",
     "secret-missing",
     "secret-readable-by-others",

@@ -14,6 +14,7 @@ mod render;
 mod resolve;
 mod secrets;
 mod source;
+mod web_file;
 mod written;
 mod yaml;
 
@@ -22,6 +23,7 @@ pub use load::{Extra, Request, load, load_with};
 pub use loaded::Loaded;
 pub use render::Format;
 pub use source::{LARGEST_FILE, SourceFile, Sources};
+pub use web_file::{PasswordHash, WebFile, WebTls, load_web_file};
 pub use written::{quoted, quoted_template};
 
 /// A YAML text as JSON, for examples in the schema and for comparing the two; `None` when it is no YAML.

@@ -1,6 +1,7 @@
 //! The long-running process: scheduler, engine, ledger and mailbox watches put together, and the handle by which
 //! signals and the web act on them. Nothing in here prints or reads arguments: that is `cli/serve.rs`.
 
+mod control;
 mod difference;
 mod hall;
 mod journal;
@@ -63,6 +64,8 @@ pub struct Options {
     pub storage: PathBuf,
     /// How long history is kept.
     pub retention: Duration,
+    /// How many bytes the store may have.
+    pub retention_size: u64,
 }
 
 /// The running daemon. Clones share it.
@@ -131,13 +134,17 @@ pub enum Refusal {
 }
 
 impl Daemon {
-    /// Opens the store and starts everything. Must be called inside the runtime.
+    /// Starts everything on an open store. Must be called inside the runtime.
     ///
     /// # Errors
-    /// When the store cannot be used; nothing was changed then.
-    pub async fn start(options: Options, plan: Plan, notify: Notify) -> Result<Self, StoreError> {
+    /// When the store cannot be read.
+    pub async fn start(
+        options: Options,
+        plan: Plan,
+        store: Store,
+        notify: Notify,
+    ) -> Result<Self, StoreError> {
         let clock = Clock::system();
-        let store = Store::open(&options.storage).await?;
         let positions = store.positions().await?;
         let settings = Settings {
             lost_after: plan.lost_after,

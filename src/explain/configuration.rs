@@ -184,6 +184,13 @@ pub(super) const PAGES: &[Diagnostic] = &[
         &["Durations end in ms, s, m, h or d; sizes in B, KiB, MiB and the like."],
     ),
     warning(
+        "schedule-too-often",
+        "The schedule sends test mail to the same target more than once a minute.",
+        "Test mail is a guest on somebody's servers: more of it measures nothing more, and filters learn to dislike its sender.",
+        &["`every` is shorter than a minute in a scenario that sends mail."],
+        &["Write `every: 1m` or longer; several addresses are tested at the same time anyway."],
+    ),
+    warning(
         "secret-line-end",
         "A secret holds more than one line, a carriage return, or a space at its edge.",
         "It is sent as it is, and the server compares every character. One line end behind it is dropped and does no harm.",

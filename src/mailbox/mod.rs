@@ -100,6 +100,8 @@ struct Running {
     tasks: JoinSet<()>,
     /// Watches begun so far.
     begun: u64,
+    /// Mailboxes that the last configuration does not name any more.
+    leaving: BTreeSet<String>,
 }
 
 /// One mailbox that is watched.
@@ -148,6 +150,7 @@ impl Watches {
                 mailboxes: BTreeMap::new(),
                 tasks: JoinSet::new(),
                 begun: 0,
+                leaving: BTreeSet::new(),
             }),
         }))
     }
@@ -175,8 +178,8 @@ impl Watches {
     }
 
     /// Takes over other accounts. What stays as it is goes on undisturbed. A mailbox that is not named any more is
-    /// watched under its old account as long as anything is expected there; one whose account changed is opened anew,
-    /// from `positions` on. All are, when the way to the servers changed: then `net` is given.
+    /// watched under its old account, at least until the next call and as long as anything is expected there; one whose
+    /// account changed is opened anew, from `positions` on. All are, when the way to the servers changed: then `net` is given.
     pub fn replace(
         &self,
         accounts: BTreeMap<String, MailboxAccount>,
@@ -202,16 +205,19 @@ impl Watches {
                 None => {
                     let interest = (self.0.interest)(&name);
                     let is_idle = interest.borrow().folders.is_empty();
-                    if is_idle {
+                    // A run that began before it left may be about to send there: it goes at the reload after that.
+                    if !running.leaving.insert(name.clone()) && is_idle {
+                        running.leaving.remove(&name);
                         if let Some(watched) = running.mailboxes.remove(&name) {
                             watched.stop.send_replace(true);
                         }
                     } else {
-                        // For a later look: it may be idle then.
                         running.accounts.insert(name, account);
                     }
+                    continue;
                 }
             }
+            running.leaving.remove(&name);
         }
         drop(running);
         self.resume();
@@ -303,6 +309,7 @@ impl Inner {
             mailboxes,
             tasks,
             begun,
+            leaving: _,
         } = running;
         let Some(account) = accounts.get(mailbox) else {
             return;

@@ -1,6 +1,9 @@
 //! The loop: sleeps by the monotonic clock until something is due, looks at the wall clock every few seconds, and
 //! starts runs as tasks. Neither a run that fails nor one that panics reaches it.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

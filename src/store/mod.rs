@@ -7,6 +7,7 @@ mod fact_record;
 mod identity;
 mod ledger;
 mod lock;
+mod page;
 mod reader;
 mod runs;
 mod schema;
@@ -25,6 +26,7 @@ use error::Fault;
 pub use error::StoreError;
 pub use identity::Identity;
 pub use ledger::{EntryRow, Verification};
+pub use page::{EntryPage, ListedEntry, RunPage};
 pub use reader::Reader;
 pub use runs::{LastCheck, RunSearch};
 

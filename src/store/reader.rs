@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 
 use super::database::{BUSY_TIMEOUT, FILE_NAME};
-use super::error::StoreError;
+use super::error::{Fault, StoreError};
 use super::runs::{self, RunSearch};
 use super::schema;
 use crate::result::RunHead;
@@ -36,8 +36,15 @@ impl Reader {
             schema::check(&connection)?;
             Ok(connection)
         };
-        let connection = open().map_err(|fault: super::error::Fault| fault.on_opening(&path))?;
+        let connection = open().map_err(|fault: Fault| fault.on_opening(&path))?;
         Ok(Some(Self { connection, path }))
+    }
+
+    pub(super) fn read<T>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        job(&self.connection).map_err(|fault| fault.at_work(&self.path))
     }
 
     /// Finds a run by its id or any beginning of it; capital and small letters are the same.
@@ -45,7 +52,7 @@ impl Reader {
     /// # Errors
     /// When the store cannot be read.
     pub fn run_by_prefix(&self, prefix: &str) -> Result<RunSearch, StoreError> {
-        runs::search(&self.connection, prefix).map_err(|fault| fault.at_work(&self.path))
+        self.read(|connection| runs::search(connection, prefix))
     }
 
     /// The newest run.
@@ -53,7 +60,7 @@ impl Reader {
     /// # Errors
     /// When the store cannot be read.
     pub fn last_run(&self) -> Result<Option<RunHead>, StoreError> {
-        let heads = runs::latest(&self.connection, 1).map_err(|fault| fault.at_work(&self.path))?;
+        let heads = self.read(|connection| runs::latest(connection, 1))?;
         Ok(heads.into_iter().next())
     }
 }

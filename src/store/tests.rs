@@ -1,4 +1,5 @@
 mod older;
+mod page;
 mod runs;
 
 use std::os::unix::fs::PermissionsExt as _;

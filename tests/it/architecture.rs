@@ -24,9 +24,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "metrics",
             "pipeline",
             "run",
+            "result",
             "scheduler",
             "store",
             "vantage",
+            "web",
         ],
     ),
     ("demo", &["result", "schema"]),
@@ -66,6 +68,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["ledger", "mailbox::news", "result", "run::document"],
     ),
     ("vantage", &[]),
+    ("web", &["config", "metrics", "result", "store"]),
 ];
 
 /// Names that stand only in some places: what, where (paths begin so), and what to do instead. Tests are free.
@@ -100,9 +103,11 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ),
     (
         "TcpStream",
-        &["probes/src/net/", "src/demo/platform/"],
+        &["probes/src/net/", "src/demo/platform/", "src/web/"],
         "connect through `Net`",
     ),
+    ("axum", &["src/web/"], "add a line to `web::routes`"),
+    ("bcrypt", &["src/web/login.rs"], "ask `Logins`"),
     (
         "UdpSocket",
         &["probes/src/net/", "src/demo/platform/"],
@@ -131,6 +136,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
             "src/report/json.rs",
             "src/config/render/",
             "src/store/",
+            "src/web/document.rs",
         ],
         "give the border a type of its own",
     ),

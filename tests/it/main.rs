@@ -23,3 +23,4 @@ mod signals;
 mod support;
 mod validate;
 mod vantage;
+mod web;

@@ -8,11 +8,12 @@ use serde::{Deserialize, Deserializer};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Size(pub u64);
 
-const UNITS: [(&str, u64); 6] = [
+const UNITS: [(&str, u64); 7] = [
     ("KiB", 1 << 10),
     ("MiB", 1 << 20),
     ("GiB", 1 << 30),
     ("kB", 1_000),
+    ("GB", 1_000_000_000),
     ("MB", 1_000_000),
     ("B", 1),
 ];
@@ -71,7 +72,7 @@ impl schemars::JsonSchema for Size {
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
             "type": "string",
-            "pattern": "^[0-9]+ ?(B|kB|MB|KiB|MiB|GiB)$",
+            "pattern": "^[0-9]+ ?(B|kB|MB|GB|KiB|MiB|GiB)$",
             "description": "A number of bytes with a unit: 512B, 8KiB, 1MiB.",
             "examples": ["8KiB"],
         })

@@ -18,6 +18,9 @@ use crate::config::raw::{
 };
 use crate::config::yaml::{Node, Read, to_json};
 
+/// Test mail goes to a target at most so often.
+const MAIL_EVERY: Duration = Duration::from_secs(60);
+
 /// What the main file defines, and what the scenarios use of it.
 pub(in crate::config) struct Found<'a> {
     pub(in crate::config) senders: &'a BTreeMap<String, Place>,
@@ -127,6 +130,21 @@ pub(in crate::config) fn scenario(
         steps.extend(scope.step(step, node, &names, file, &cuts));
     }
     scope.templates(tree, &read.templates, &items(tree, written));
+
+    if let Some(every) = raw.schedule.as_ref().and_then(|schedule| schedule.every)
+        && every.value.0 < MAIL_EVERY
+        && steps
+            .iter()
+            .any(|step| step.probe.watches(message).is_some())
+    {
+        scope
+            .warning(
+                "schedule-too-often",
+                every.at,
+                "test mail goes to the same target more than once a minute",
+            )
+            .help = Some("write `every: 1m` or longer".to_owned());
+    }
 
     let together = raw.steps_run == RawStepsRun::Together;
     let timeout = match raw.timeout {

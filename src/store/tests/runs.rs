@@ -7,7 +7,7 @@ use postrider_probes::outcome::Status;
 use crate::result::{CheckResult, RunHead, SCHEMA_VERSION, SourceResult, StatusWord, TargetResult};
 use crate::store::{Batch, LastCheck, RunSearch, Store};
 
-fn head(id: &str, second: i64) -> RunHead {
+pub(super) fn head(id: &str, second: i64) -> RunHead {
     RunHead {
         id: id.to_owned(),
         origin: "cli".to_owned(),

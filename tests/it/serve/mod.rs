@@ -4,6 +4,7 @@ mod ending;
 mod reloading;
 mod schedule;
 mod trouble;
+mod web;
 
 use std::net::IpAddr;
 use std::path::PathBuf;

@@ -1,11 +1,13 @@
 use super::{Served, scenario};
 use crate::support::Lab;
 
+const QUIETLY: [&str; 3] = ["serve", "--web.listen-address", "127.0.0.1:0"];
+
 #[tokio::test]
 async fn second_instance_on_one_store_ends_at_once_and_names_the_first() {
     let mut served = Served::start(&scenario("one", "", "10s")).await;
     let first = served.running.as_ref().unwrap().id();
-    let second = served.lab.again().args(["serve"]).end().await;
+    let second = served.lab.again().args(QUIETLY).end().await;
     assert_eq!(second.code, 3, "{}", second.stderr);
     assert!(second.took < std::time::Duration::from_secs(5));
     assert!(
@@ -26,7 +28,7 @@ async fn damaged_store_is_left_as_it_is() {
     std::fs::create_dir(&state).unwrap();
     let database = state.join("postrider.db");
     std::fs::write(&database, b"this was a ledger once").unwrap();
-    let ran = served.lab.again().args(["serve"]).end().await;
+    let ran = served.lab.again().args(QUIETLY).end().await;
     assert_eq!(ran.code, 3, "{}", ran.stderr);
     assert!(
         ran.stderr.contains("is damaged") && ran.stderr.contains("left as it is"),
@@ -39,7 +41,7 @@ async fn damaged_store_is_left_as_it_is() {
 #[tokio::test]
 async fn wrong_configuration_is_2_and_begins_no_store() {
     let served = Served::unstarted(&scenario("one", "sheduled: true", "10s")).await;
-    let ran = served.lab.again().args(["serve"]).end().await;
+    let ran = served.lab.again().args(QUIETLY).end().await;
     assert_eq!(ran.code, 2, "{}", ran.stderr);
     assert!(ran.stderr.contains("unknown-key"), "{}", ran.stderr);
     assert!(!served.lab.directory().join("state").exists());
@@ -94,7 +96,34 @@ async fn heard(manager: &tokio::net::UnixDatagram, begins: &str) -> String {
 #[tokio::test]
 async fn program_without_its_flags_still_knows_its_files() {
     let lab = Lab::start().await;
-    let ran = lab.again().args(["serve"]).end().await;
+    let ran = lab.again().args(QUIETLY).end().await;
     assert_eq!(ran.code, 2, "{}", ran.stderr);
     assert!(ran.stderr.contains("postrider.yaml"), "{}", ran.stderr);
+}
+
+#[tokio::test]
+async fn wrong_web_configuration_is_2_and_an_address_in_use_is_3() {
+    let served = Served::unstarted(&scenario("one", "", "10s")).await;
+    let wrong = served.lab.write("web.yaml", "basic_auth_user: { a: b }\n");
+    let program = served.lab.again().args(QUIETLY);
+    let ran = program
+        .args(["--web.config.file", wrong.to_str().unwrap()])
+        .end()
+        .await;
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("basic_auth_user"), "{}", ran.stderr);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let ran = served
+        .lab
+        .again()
+        .args(["serve", "--web.listen-address", &address])
+        .end()
+        .await;
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains(&format!("cannot listen on {address}")),
+        "{}",
+        ran.stderr
+    );
 }

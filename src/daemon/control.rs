@@ -1,0 +1,108 @@
+//! The daemon as the web sees it.
+
+use serde_json::json;
+
+use super::{Daemon, Refusal};
+use crate::result::{RunHead, RunResult};
+use crate::store::{Reader, RunSearch, StoreError};
+use crate::web::{
+    self, Answer, Control, LedgerEntry, LedgerQuery, Metrics, MetricsFormat, NotReady, Origin,
+    Refused, Rejected, Reloaded, RunQuery, Unavailable,
+};
+
+impl Control for Daemon {
+    fn readiness(&self) -> Answer<'_, Vec<NotReady>> {
+        let reasons = Self::readiness(self).into_iter().map(|reason| NotReady {
+            what: reason.what.to_owned(),
+            why: reason.why,
+        });
+        let reasons = reasons.collect();
+        Box::pin(async { reasons })
+    }
+
+    fn metrics(&self, format: MetricsFormat) -> Answer<'_, Metrics> {
+        let daemon = self.clone();
+        let written = tokio::task::spawn_blocking(move || daemon.exposition(format));
+        Box::pin(async move {
+            Metrics {
+                content_type: format.content_type(),
+                // A panic is told where it happens; a scrape without a sample is seen by its `up`.
+                body: written.await.unwrap_or_default(),
+            }
+        })
+    }
+
+    fn reload(&self) -> Answer<'_, Result<Reloaded, Rejected>> {
+        Box::pin(async {
+            match Self::reload(self).await {
+                Ok(reloaded) => Ok(Reloaded {
+                    json: reloaded
+                        .difference
+                        .as_ref()
+                        .map_or_else(|| json!({ "items": [] }), super::Difference::json),
+                    text: reloaded.text,
+                }),
+                Err(rejected) => Err(Rejected {
+                    text: rejected.text,
+                }),
+            }
+        })
+    }
+
+    fn start_run(&self, scenario: String, origin: Origin) -> Answer<'_, Result<String, Refused>> {
+        Box::pin(async move {
+            let started = Self::start_run(self, &scenario, origin.to_string()).await;
+            started.map_err(|refusal| Refused {
+                reason: refusal.to_string(),
+                retry_after: None,
+                kind: match refusal {
+                    Refusal::Unknown(_) => web::Refusal::UnknownScenario,
+                    Refusal::Busy(_) => web::Refusal::Busy,
+                    Refusal::NotReady(_) => web::Refusal::NotReady,
+                },
+            })
+        })
+    }
+
+    fn runs(&self, query: RunQuery) -> Answer<'_, Result<Vec<RunHead>, Unavailable>> {
+        Box::pin(self.look(move |reader| reader.run_page(&query.into())))
+    }
+
+    fn run(&self, id: String) -> Answer<'_, Result<Option<RunResult>, Unavailable>> {
+        Box::pin(self.look(move |reader| {
+            Ok(match reader.run_by_prefix(&id)? {
+                RunSearch::One(run) if run.run.id.eq_ignore_ascii_case(&id) => Some(*run),
+                _ => None,
+            })
+        }))
+    }
+
+    fn ledger(&self, query: LedgerQuery) -> Answer<'_, Result<Vec<LedgerEntry>, Unavailable>> {
+        Box::pin(self.look(move |reader| {
+            let entries = reader.entry_page(&query.into())?;
+            Ok(entries.into_iter().map(LedgerEntry::from).collect())
+        }))
+    }
+
+    fn config_error(&self) -> Option<String> {
+        self.configuration().refused
+    }
+}
+
+impl Daemon {
+    /// Reads the store on a connection of its own: whoever books mail does not wait for whoever looks.
+    async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        let directory = self.0.options.storage.clone();
+        let looked = tokio::task::spawn_blocking(move || match Reader::open(&directory) {
+            Ok(Some(reader)) => look(&reader).map_err(|error| Unavailable(error.to_string())),
+            Ok(None) => Err(Unavailable("there is no store".to_owned())),
+            Err(error) => Err(Unavailable(error.to_string())),
+        });
+        looked
+            .await
+            .unwrap_or_else(|panic| Err(Unavailable(panic.to_string())))
+    }
+}

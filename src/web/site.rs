@@ -1,0 +1,100 @@
+//! What the handlers share, and their way to the daemon.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::{StatusCode, Uri};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+
+use super::answer::{self, Reply};
+use super::control::Control;
+use super::login::Logins;
+use super::protection::Guarded;
+
+/// Questions to the daemon that are open at the same time, asked for or given up.
+const MOST_QUESTIONS: usize = 64;
+
+/// What the handlers share.
+pub(super) struct Site {
+    pub(super) guarded: Arc<Guarded>,
+    pub(super) logins: Logins,
+    pub(super) enable_lifecycle: bool,
+    pub(super) external_url: Option<Uri>,
+    daemon: Daemon,
+}
+
+/// The daemon lives on its own runtime. Whatever it is asked runs there: a client that goes away cannot cut a reload in
+/// half, and a run does not end with the web.
+struct Daemon {
+    control: Arc<dyn Control>,
+    runtime: Handle,
+    questions: Arc<Semaphore>,
+}
+
+impl Site {
+    pub(super) fn new(
+        guarded: Arc<Guarded>,
+        enable_lifecycle: bool,
+        external_url: Option<Uri>,
+        control: Arc<dyn Control>,
+        runtime: Handle,
+    ) -> Self {
+        Self {
+            guarded,
+            logins: Logins::default(),
+            enable_lifecycle,
+            external_url,
+            daemon: Daemon {
+                control,
+                runtime,
+                questions: Arc::new(Semaphore::new(MOST_QUESTIONS)),
+            },
+        }
+    }
+
+    /// Asks the daemon.
+    pub(super) async fn ask<T, F>(
+        &self,
+        question: impl FnOnce(Arc<dyn Control>) -> F + Send + 'static,
+    ) -> Result<T, Reply>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send,
+    {
+        let busy = || {
+            answer::later(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the daemon is busy with other requests",
+                Duration::from_secs(5),
+            )
+        };
+        let open = Arc::clone(&self.daemon.questions)
+            .try_acquire_owned()
+            .map_err(|_| busy())?;
+        let control = Arc::clone(&self.daemon.control);
+        let asked = self.daemon.runtime.spawn(async move {
+            let _open = open;
+            question(control).await
+        });
+        asked.await.map_err(|error| {
+            if error.is_panic() {
+                tracing::error!(%error, "a request met a fault in the daemon");
+                answer::problem(StatusCode::INTERNAL_SERVER_ERROR, "internal error")
+            } else {
+                answer::problem(StatusCode::SERVICE_UNAVAILABLE, "the daemon is ending")
+            }
+        })
+    }
+
+    /// Whether the daemon's loop answers.
+    pub(super) async fn answers(&self) -> bool {
+        self.daemon.runtime.spawn(async {}).await.is_ok()
+    }
+}
+
+impl std::fmt::Debug for Site {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Site").finish_non_exhaustive()
+    }
+}
