@@ -10,9 +10,6 @@ use crate::web::{
     Refused, Rejected, Reloaded, RunQuery, Unavailable,
 };
 
-/// The text exposition format without a sample is empty.
-const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
-
 impl Control for Daemon {
     fn readiness(&self) -> Answer<'_, Vec<NotReady>> {
         let reasons = Self::readiness(self).into_iter().map(|reason| NotReady {
@@ -23,11 +20,14 @@ impl Control for Daemon {
         Box::pin(async { reasons })
     }
 
-    fn metrics(&self, _: MetricsFormat) -> Answer<'_, Metrics> {
-        Box::pin(async {
+    fn metrics(&self, format: MetricsFormat) -> Answer<'_, Metrics> {
+        let daemon = self.clone();
+        let written = tokio::task::spawn_blocking(move || daemon.exposition(format));
+        Box::pin(async move {
             Metrics {
-                content_type: TEXT,
-                body: Vec::new(),
+                content_type: format.content_type(),
+                // A panic is told where it happens; a scrape without a sample is seen by its `up`.
+                body: written.await.unwrap_or_default(),
             }
         })
     }

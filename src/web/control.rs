@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::document::LedgerEntry;
+pub use crate::metrics::Format as MetricsFormat;
 use crate::result::{RunHead, RunResult};
 
 /// A future of a trait that can be an object.
@@ -51,15 +52,6 @@ pub struct NotReady {
     pub what: String,
     /// What is wrong with it, in one sentence.
     pub why: String,
-}
-
-/// How metrics are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MetricsFormat {
-    /// The text exposition format, version 0.0.4.
-    Text,
-    /// Delimited `io.prometheus.client.MetricFamily` messages, which can carry native histograms.
-    Protobuf,
 }
 
 /// Metrics, written.

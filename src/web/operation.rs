@@ -79,12 +79,9 @@ pub(super) async fn reload(site: Arc<Site>, call: Call) -> Reply {
 
 /// `/metrics`
 pub(super) async fn metrics(site: Arc<Site>, call: Call) -> Reply {
-    // Prometheus asks for it only when it wants native histograms.
-    let format = if accepts(call.request.headers(), "application/vnd.google.protobuf") {
-        MetricsFormat::Protobuf
-    } else {
-        MetricsFormat::Text
-    };
+    let accept = call.request.headers().get_all(ACCEPT).into_iter();
+    let accept: Vec<&str> = accept.filter_map(|value| value.to_str().ok()).collect();
+    let format = MetricsFormat::negotiate(Some(&accept.join(",")));
     let asked = site.ask(move |control| async move { control.metrics(format).await });
     match asked.await {
         Ok(metrics) => answer::reply(

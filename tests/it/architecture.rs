@@ -75,7 +75,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("vantage", &[]),
-    ("web", &["config", "result", "store"]),
+    ("web", &["config", "metrics", "result", "store"]),
 ];
 
 /// Names that stand only in some places: what, where (paths begin so), and what to do instead. Tests are free.

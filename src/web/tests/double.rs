@@ -84,10 +84,7 @@ impl Control for Double {
         Box::pin(async move {
             assert!(!self.faulty.load(Ordering::SeqCst), "a fault in the daemon");
             Metrics {
-                content_type: match format {
-                    MetricsFormat::Text => "text/plain; version=0.0.4; charset=utf-8",
-                    MetricsFormat::Protobuf => "application/vnd.google.protobuf",
-                },
+                content_type: format.content_type(),
                 body: self.metrics.lock().unwrap().clone().into_bytes(),
             }
         })

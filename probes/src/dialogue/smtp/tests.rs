@@ -38,9 +38,6 @@ impl Post for NoPost {
     fn refused(&self, _: EntryId) {
         unreachable!()
     }
-    fn retry(&self, _: EntryId) -> BoxFuture<'_, Result<(), Failure>> {
-        unreachable!()
-    }
     fn record(&self, _: EntryId, _: Attempt, _: Instant) -> BoxFuture<'_, Result<(), Failure>> {
         unreachable!()
     }
