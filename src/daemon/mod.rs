@@ -9,6 +9,7 @@ mod log;
 mod notify;
 mod readiness;
 mod reload;
+mod upkeep;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,7 +21,7 @@ use postrider_probes::net::{Net, SystemNet};
 use postrider_probes::post::EntryState;
 use postrider_probes::slots::Slots;
 use postrider_probes::tls::load_system_roots;
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Instant, timeout, timeout_at};
 
 pub use difference::{Change, Difference, Item};
@@ -37,10 +38,11 @@ use crate::metrics::{Format, Metrics};
 use crate::pipeline::{self, PipelineHandle, Settings, Witness};
 use crate::run::Engine;
 use crate::scheduler::{self, Asked, Scheduled};
-use crate::store::{Store, StoreError};
+use crate::store::{Retention, Store, StoreError};
 use crate::vantage::Vantage;
 use hall::Hall;
 use journal::Journal;
+use upkeep::Upkeep;
 
 /// Of the time for an orderly end, the part that is kept for cutting off, saying goodbye and the last commit.
 const CLOSING: u32 = 5;
@@ -85,6 +87,7 @@ struct Inner {
     journal: Journal,
     metrics: Arc<Metrics>,
     notify: Arc<Notify>,
+    upkeep: AbortHandle,
     configuration: Mutex<Configuration>,
     /// One reload at a time.
     reloading: tokio::sync::Mutex<()>,
@@ -188,7 +191,19 @@ impl Daemon {
         let hall = Arc::new(Hall::new(Arc::new(engine), clock, Arc::clone(&notify)));
         let runs: Arc<dyn scheduler::Runs> = Arc::clone(&hall) as _;
         let (scheduler, scheduling) = scheduler::start(&scheduled, runs, clock, rand::random());
+        let upkeep = Upkeep {
+            store: store.clone(),
+            keep: Retention {
+                time: options.retention,
+                size: options.retention_size,
+                ..Retention::default()
+            },
+            hall: Arc::clone(&hall),
+            metrics: Arc::clone(&metrics),
+            clock,
+        };
         Ok(Self(Arc::new(Inner {
+            upkeep: tokio::spawn(upkeep.run()).abort_handle(),
             options,
             clock,
             store,
@@ -355,6 +370,7 @@ impl Daemon {
             None => return Err("the program is ending already".to_owned()),
         };
         let _ = scheduling.await;
+        inner.upkeep.abort();
         let _ = timeout_at(end - closing / 4, inner.watches.shutdown()).await;
         // A ledger that waits for a store that cannot be written answers nobody.
         let balance = timeout(closing / 4, inner.pipeline.balance()).await;

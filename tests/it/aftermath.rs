@@ -250,7 +250,11 @@ async fn ledger_lists_counts_and_proves_its_books() {
     let verified = lab.again().args(["ledger", "verify"]).end().await;
     assert_eq!(verified.code, 1, "{}", verified.stderr);
     assert!(
-        verified.stdout.contains("1 differences"),
+        verified.stdout.contains("3 differences")
+            && verified.stdout.contains("is kept as EntryRow")
+            && verified
+                .stdout
+                .contains("the balance of lost differs by 1 mails"),
         "{}",
         verified.stdout
     );

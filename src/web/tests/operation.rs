@@ -126,7 +126,7 @@ async fn metrics_come_as_asked_for() {
         (
             "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,\
              text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
-            "application/vnd.google.protobuf",
+            "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited",
         ),
         (
             "application/vnd.google.protobuf;q=0",

@@ -166,12 +166,15 @@ impl Running {
     }
 }
 
-/// KiB, as the kernel has it; 0 when the process is gone.
+/// KiB at the peak, without the pages of the program's own file; 0 when the process is gone.
 fn peak_memory(id: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok())
-        .unwrap_or(0)
+    let of = |name: &str| -> Option<u64> {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().trim_end_matches(" kB").parse().ok()
+    };
+    let all = of("VmHWM:").unwrap_or(0);
+    all.saturating_sub(of("RssFile:").unwrap_or(0))
 }
 
 /// What it said.
