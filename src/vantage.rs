@@ -192,7 +192,8 @@ mod tests {
         use Family::{Both, Ipv4, Ipv6};
         use Proof::{Network, Resolver, Smtp};
         let timeout = Reason::ConnectTimeout;
-        let cases: &[(&[(Proof, Family, bool)], Reason, Family, Reason)] = &[
+        type Canary = (Proof, Family, bool);
+        let cases: &[(&[Canary], Reason, Family, Reason)] = &[
             (&[], timeout, Ipv4, timeout),
             (&[(Network, Ipv4, true)], timeout, Ipv4, timeout),
             (

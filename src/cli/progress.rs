@@ -379,7 +379,9 @@ mod tests {
             }
             let following = follower(&pipeline).follow(receiver, pipeline.clone(), RUN.to_owned());
             let result = timeout(Duration::from_secs(20), following).await;
-            let result = result.expect("it ends").ok().expect("it is a result");
+            let Ok(result) = result.expect("it ends") else {
+                panic!("it is a result");
+            };
             let numbers: Vec<u32> = result.checks.iter().map(|check| check.number).collect();
             assert_eq!(numbers, (1..=CHECKS).collect::<Vec<_>>(), "{held} {after}");
             assert_eq!(

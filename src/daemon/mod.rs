@@ -365,9 +365,8 @@ impl Daemon {
         let cut_off = inner.scheduler.running();
         inner.scheduler.stop().await;
         let tasks = lock(&inner.tasks).take();
-        let [scheduling, booking] = match tasks {
-            Some(tasks) => tasks,
-            None => return Err("the program is ending already".to_owned()),
+        let Some([scheduling, booking]) = tasks else {
+            return Err("the program is ending already".to_owned());
         };
         let _ = scheduling.await;
         inner.upkeep.abort();

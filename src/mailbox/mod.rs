@@ -239,11 +239,8 @@ impl Watches {
     }
 
     fn follow(&self, running: &mut Running, mailbox: &str) {
-        if !running
-            .accounts
-            .get(mailbox)
-            .is_some_and(|account| account.imap.is_some())
-        {
+        let account = running.accounts.get(mailbox);
+        if account.is_none_or(|account| account.imap.is_none()) {
             return;
         }
         let watched = running.mailboxes.entry(mailbox.to_owned()).or_default();

@@ -80,7 +80,7 @@ impl Kind for Deliver {
         let nothing_sent = |_: &Failure| self.note_not_sent(cx);
         let mut prepared = Prepared::new(self, cx).inspect_err(nothing_sent)?;
         let hosts = route::hosts(self, cx).await.inspect_err(nothing_sent)?;
-        prepared.aim(&hosts);
+        prepared.aim(cx, &hosts);
         if self.approach == Some(Approach::PrimaryFirst) {
             route::greet_primary(cx, &prepared).await;
         }

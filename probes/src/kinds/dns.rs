@@ -82,7 +82,7 @@ impl Kind for Dns {
     const NAME: &'static str = "dns";
 
     fn check(&self, _: &Names<'_>, _: Place, problems: &mut Vec<Problem>) {
-        problems.extend(check_record_type(&self.r#type).err());
+        problems.extend(check_record_type(&self.r#type));
         // What is wrong stands before the colon, what to do behind it.
         let mut wrong = |at: Place, text: String| {
             problems.push(match text.split_once(": ") {
@@ -197,13 +197,11 @@ impl Dns {
     }
 }
 
-/// Whether a record type exists and is written as it is in zone files.
-///
-/// # Errors
-/// The mistake, with its place.
-pub fn check_record_type(written: &Spanned<String>) -> Result<(), Problem> {
+/// What is wrong with a record type that does not exist, or is not written as it is in zone files.
+#[must_use]
+pub fn check_record_type(written: &Spanned<String>) -> Option<Problem> {
     if record_type_name(written).is_some() {
-        return Ok(());
+        return None;
     }
     let upper = written.to_uppercase();
     let problem = Problem::error(
@@ -211,7 +209,7 @@ pub fn check_record_type(written: &Spanned<String>) -> Result<(), Problem> {
         written.at,
         format!("`{}` is no record type", **written),
     );
-    Err(problem.help(match record_type_name(&upper) {
+    Some(problem.help(match record_type_name(&upper) {
         Some(_) => format!("write `{upper}`"),
         None => "write one as `MX`, `TXT`, or `TYPE123` by its number".to_owned(),
     }))

@@ -45,7 +45,7 @@ impl Scope<'_> {
     }
 
     fn record_type(&mut self, text: &Spanned<String>) -> Option<String> {
-        if let Err(problem) = postrider_probes::kinds::dns::check_record_type(text) {
+        if let Some(problem) = postrider_probes::kinds::dns::check_record_type(text) {
             self.problems.push(problem);
             return None;
         }

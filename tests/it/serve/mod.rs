@@ -80,12 +80,12 @@ impl Served {
     /// Waits for a line with this in it.
     async fn says(&self, part: &str) -> String {
         let line = || {
-            let told = self.told();
-            let found = told
-                .lines()
-                .find(|line| line.contains(part))
-                .map(str::to_owned);
-            found
+            let mut lines = self.told();
+            let at = lines.find(part)?;
+            let begin = lines[..at].rfind('\n').map_or(0, |end| end + 1);
+            let end = lines[at..].find('\n').map_or(lines.len(), |end| at + end);
+            lines.truncate(end);
+            Some(lines.split_off(begin))
         };
         until(line).await
     }

@@ -174,12 +174,19 @@ impl<'a> Prepared<'a> {
     }
 
     /// Says in the intent where the mail goes, when only one host may take it.
-    pub(super) fn aim(&mut self, hosts: &[Host]) {
+    pub(super) fn aim(&mut self, cx: &Context<'_>, hosts: &[Host]) {
         let (Some(draft), [host]) = (&mut self.draft, hosts) else {
             return;
         };
-        draft.route = format!("{}:{}", host.label(), self.port);
-        draft.mx = host.name.as_deref().map(str::to_ascii_lowercase);
+        // The name in DNS; the certificate may be asked for another one.
+        let target = cx.target.filter(|target| target.address == host.address);
+        let name = target.map(|target| &target.mx).or(host.name.as_ref());
+        let mx = Host {
+            name: name.map(|name| name.to_ascii_lowercase()),
+            address: host.address,
+        };
+        draft.route = format!("{}:{}", mx.label(), self.port);
+        draft.mx = mx.name;
         draft.address = Some(SocketAddr::new(host.address, self.port));
     }
 
