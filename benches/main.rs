@@ -11,6 +11,7 @@ mod nagios;
 mod onlookers;
 mod round_trip_cpu;
 mod sighting;
+mod soak;
 mod spread;
 mod store_year;
 
@@ -25,6 +26,9 @@ const MEASUREMENTS: [(&str, Measurement); 6] = [
     ("ledger_writes", ledger_writes::measure),
 ];
 
+/// Takes an hour: only when it is named.
+const LONG: (&str, Measurement) = ("soak", soak::measure);
+
 fn main() -> anyhow::Result<()> {
     let names: Vec<String> = std::env::args()
         .skip(1)
@@ -33,20 +37,28 @@ fn main() -> anyhow::Result<()> {
         .collect();
     if let Some(unknown) = names
         .iter()
-        .find(|name| !MEASUREMENTS.iter().any(|(known, _)| known == name))
+        .find(|name| !all().any(|(known, _)| known == *name))
     {
-        let known = MEASUREMENTS.map(|(name, _)| name).join(", ");
-        anyhow::bail!("there is no measurement `{unknown}`; there are {known}");
+        let known: Vec<&str> = all().map(|(name, _)| name).collect();
+        anyhow::bail!(
+            "there is no measurement `{unknown}`; there are {}",
+            known.join(", ")
+        );
     }
     println!("{}\n", machine());
-    for (name, measure) in MEASUREMENTS {
-        if names.is_empty() || names.iter().any(|wanted| wanted == name) {
+    for (name, measure) in all() {
+        let of_all = names.is_empty() && name != LONG.0;
+        if of_all || names.iter().any(|wanted| wanted == name) {
             println!("## {name}: cargo bench --bench measure -- {name}");
             measure()?;
             println!();
         }
     }
     Ok(())
+}
+
+fn all() -> impl Iterator<Item = (&'static str, Measurement)> {
+    MEASUREMENTS.into_iter().chain([LONG])
 }
 
 /// When and on what this was measured, without saying whose machine it is.

@@ -14,4 +14,5 @@ mod restart;
 mod selection;
 mod signals;
 mod slow;
+mod soak;
 mod terminal;

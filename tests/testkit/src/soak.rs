@@ -133,6 +133,50 @@ impl Report {
     }
 }
 
+impl std::fmt::Display for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Soak { length, rate, .. } = &self.soak;
+        let balance = &self.balance;
+        let rss = |kib: Option<&u64>| kib.map_or(0, |kib| kib / 1024);
+        writeln!(
+            f,
+            "{} s at {rate} mails/s, {} kills, {} restarts, outages: {}",
+            length.as_secs(),
+            self.killed,
+            self.restarted,
+            self.soak.outages
+        )?;
+        writeln!(
+            f,
+            "  servers: {} mails taken, {} put into the mailbox",
+            balance.accepted, balance.delivered
+        )?;
+        let states: Vec<String> = balance
+            .states
+            .iter()
+            .map(|(state, mails)| format!("{mails} {state}"))
+            .collect();
+        writeln!(f, "  ledger: {}", states.join(", "))?;
+        writeln!(
+            f,
+            "  unexplained: {}, still awaited: {}",
+            balance.unexplained.len(),
+            balance.awaited
+        )?;
+        writeln!(
+            f,
+            "  memory: {} MiB at first, {} MiB at last, growth {:+.1} % from the second quarter to the last",
+            rss(self.rss_kib.first()),
+            rss(self.rss_kib.last()),
+            self.growth_percent()
+        )?;
+        for line in balance.unexplained.iter().chain(&self.complaints).take(20) {
+            writeln!(f, "  {line}")?;
+        }
+        Ok(())
+    }
+}
+
 /// The platform, the configuration for it, and the program.
 struct Laboratory {
     platform: Platform,
