@@ -84,7 +84,7 @@ async fn start(site: &Site, call: Call) -> Result<Reply, Reply> {
         address: visitor.address,
     };
     // `?` writes line ends as escapes: the name is the client's.
-    tracing::info!(?scenario, %origin, "asked for a run");
+    tracing::info!(%scenario, %origin, "asked for a run");
     let started = site
         .ask(move |control| async move { control.start_run(scenario, origin).await })
         .await?;
