@@ -143,10 +143,18 @@ impl Health {
         first
     }
 
+    /// What speaks for or against it. A canary whose name cannot be resolved says nothing about the network.
     fn of(&self, proof: Proof, family: Family) -> impl Iterator<Item = &Look> {
-        self.looks.iter().filter(move |look| {
-            look.proof == proof && (family == Family::Both || look.family == family)
-        })
+        let tells = move |look: &&Look| match &look.failure {
+            None => true,
+            Some(failure) => proof == Proof::Resolver || is_of_connections(failure.reason),
+        };
+        self.looks
+            .iter()
+            .filter(move |look| {
+                look.proof == proof && (family == Family::Both || look.family == family)
+            })
+            .filter(tells)
     }
 }
 
@@ -163,13 +171,22 @@ fn doubtful(finding: &Finding) -> Option<Doubt> {
     }
     match finding.reason {
         Reason::DnsTimeout | Reason::DnsServfail => Some(Doubt::Names),
-        Reason::ConnectTimeout
-        | Reason::ConnectRefused
-        | Reason::ConnectReset
-        | Reason::BannerTimeout
-        | Reason::SmtpTimeout => Some(Doubt::Connections),
+        Reason::SmtpTimeout => Some(Doubt::Connections),
+        reason if is_of_connections(reason) => Some(Doubt::Connections),
         _ => None,
     }
+}
+
+fn is_of_connections(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::ConnectTimeout
+            | Reason::ConnectRefused
+            | Reason::ConnectReset
+            | Reason::BannerTimeout
+            | Reason::VantageOffline
+            | Reason::VantageNoIpv6
+    )
 }
 
 #[cfg(test)]
@@ -265,6 +282,20 @@ mod tests {
                 is_ours
             );
         }
+    }
+
+    #[test]
+    fn a_name_that_does_not_resolve_says_nothing_about_the_network() {
+        let mut unresolved = look(Proof::Network, Family::Ipv6, false);
+        unresolved.failure = Some(Finding::new(Reason::DnsServfail, "no"));
+        let health = Health {
+            looks: vec![unresolved],
+        };
+        assert_eq!(health.up(Family::Ipv6), None);
+        let mut outcome = Outcome::default();
+        outcome.add(Finding::new(Reason::ConnectRefused, "refused"));
+        health.overrule(&mut outcome, Some(Family::Ipv6));
+        assert_eq!(outcome.findings[0].reason, Reason::ConnectRefused);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 mod sntp;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout};
 use crate::dialogue::stream::BoxStream;
 use crate::kinds::deliver::Family;
 use crate::net::{Addresses, Net, Question, addresses, connect_failure, lookup};
-use crate::outcome::{Failure, Finding};
+use crate::outcome::Failure;
 use crate::reason::Reason;
 use crate::span::Span;
 
@@ -123,31 +123,45 @@ impl Canary {
             Self::Tcp { host, port, family } | Self::Smtp { host, port, family } => {
                 let one = |of| async move {
                     let began = Instant::now();
-                    let seen = self.reach(net, host, *port, of, within).await;
-                    self.seen(of, began, seen)
+                    let address = first_address(net, host, of, within).await;
+                    let seen = match address {
+                        // Without an address of this family it says nothing about it.
+                        Ok(None) => return None,
+                        Ok(Some(address)) => {
+                            let to = SocketAddr::new(address, *port);
+                            self.reach(net, to, began, within).await
+                        }
+                        Err(failure) => Err(failure),
+                    };
+                    Some(self.seen(of, began, seen))
                 };
-                match family {
-                    Family::Both => {
-                        let (v4, v6) = tokio::join!(one(Family::Ipv4), one(Family::Ipv6));
-                        vec![v4, v6]
+                let v4 = async {
+                    match family {
+                        Family::Ipv6 => None,
+                        Family::Ipv4 | Family::Both => one(Family::Ipv4).await,
                     }
-                    only => vec![one(*only).await],
-                }
+                };
+                let v6 = async {
+                    match family {
+                        Family::Ipv4 => None,
+                        Family::Ipv6 | Family::Both => one(Family::Ipv6).await,
+                    }
+                };
+                let (v4, v6) = tokio::join!(v4, v6);
+                v4.into_iter().chain(v6).collect()
             }
         }
     }
 
-    /// Connects to the first address of the family, and for SMTP waits for the greeting.
+    /// Connects, and for SMTP waits for the greeting.
     async fn reach(
         &self,
         net: &dyn Net,
-        host: &str,
-        port: u16,
-        family: Family,
+        to: SocketAddr,
+        began: Instant,
         within: Duration,
     ) -> Result<String, Failure> {
-        let began = Instant::now();
-        let to = SocketAddr::new(first_address(net, host, family, within).await?, port);
+        let port = to.port();
         let left = within.saturating_sub(began.elapsed());
         let mut stream = match timeout(left, net.connect(to, None)).await {
             Ok(Ok(stream)) => stream,
@@ -225,23 +239,24 @@ impl std::fmt::Display for Canary {
     }
 }
 
+/// An address of the family, if the host has one.
 async fn first_address(
     net: &dyn Net,
     host: &str,
     family: Family,
     within: Duration,
-) -> Result<std::net::IpAddr, Failure> {
+) -> Result<Option<IpAddr>, Failure> {
     if let Ok(address) = host.parse() {
-        return Ok(address);
+        return Ok(Some(address).filter(|address| family.holds(*address)));
     }
     let Addresses {
         addresses, failure, ..
     } = addresses(net, None, host, family, within).await;
-    addresses.first().copied().ok_or_else(|| {
-        failure.unwrap_or_else(|| {
-            Finding::new(Reason::DnsNxdomain, format!("{host} has no such address"))
-        })
-    })
+    match (addresses.first(), failure) {
+        (Some(address), _) => Ok(Some(*address)),
+        (None, None) => Ok(None),
+        (None, Some(failure)) => Err(failure),
+    }
 }
 
 /// The first line, at most [`BANNER`] bytes, safe to print.
@@ -273,6 +288,8 @@ async fn clock_offset(
 ) -> Result<String, Failure> {
     let began = Instant::now();
     let address = first_address(net, host, Family::Both, within).await?;
+    let address = address
+        .ok_or_else(|| Failure::new(Reason::DnsNxdomain, format!("{host} has no address")))?;
     let to = SocketAddr::new(address, port);
     let (query, sent) = sntp::query(now());
     let left = within.saturating_sub(began.elapsed());

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use postrider_probes::post::EntryState;
-use postrider_probes::setting::Period;
 
+use super::moment::Moment;
 use super::output::Output;
 use super::{Exit, Global, Problem, session};
 use crate::report::mails::{self, Line, MailLine, PathLine};
@@ -13,7 +13,6 @@ use crate::store::{MAILS_LIMIT, MailFilter, MailRow, PathCounts, Reader};
 
 /// Arguments of `ledger`.
 #[derive(Debug, Clone, clap::Args)]
-#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Args {
     #[command(subcommand)]
     action: Option<Action>,
@@ -43,10 +42,10 @@ struct List {
     target: Option<String>,
     /// Only mails planned since then: `7d`, `2026-11-24`, `2026-11-24T03:00:00Z`
     #[arg(long, value_name = "TIME")]
-    since: Option<When>,
+    since: Option<Moment>,
     /// Only mails planned before then
     #[arg(long, value_name = "TIME")]
-    until: Option<When>,
+    until: Option<Moment>,
     /// So many mails, the newest first
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAILS_LIMIT)), value_name = "N")]
     limit: u32,
@@ -68,40 +67,15 @@ enum Form {
     Csv,
 }
 
-/// A moment, or so long ago.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum When {
-    At(Timestamp),
-    Ago(Period),
-}
-
-impl std::str::FromStr for When {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if let Ok(period) = text.parse() {
-            return Ok(Self::Ago(period));
-        }
-        if let Ok(at) = text.parse() {
-            return Ok(Self::At(at));
-        }
-        text.parse::<jiff::civil::Date>()
-            .ok()
-            .and_then(|date| date.to_zoned(jiff::tz::TimeZone::UTC).ok())
-            .map(|midnight| Self::At(midnight.timestamp()))
-            .ok_or_else(|| {
-                "write a length of time as `7d`, a day as `2026-11-24`, or a moment as `2026-11-24T03:00:00Z`"
-                    .to_owned()
-            })
-    }
-}
-
-impl When {
-    fn moment(self, now: Timestamp) -> Timestamp {
-        match self {
-            Self::At(moment) => moment,
-            Self::Ago(period) => now.saturating_sub(period.0).unwrap_or(Timestamp::MIN),
-        }
+impl List {
+    fn selects(&self) -> bool {
+        self.state.is_some()
+            || self.scenario.is_some()
+            || self.step.is_some()
+            || self.target.is_some()
+            || self.since.is_some()
+            || self.until.is_some()
+            || self.paths
     }
 }
 
@@ -115,18 +89,24 @@ fn state(name: &str) -> Result<EntryState, String> {
 
 pub(super) fn main(global: &Global, args: &Args, output: &Output) -> Result<Exit, Problem> {
     let store = open(global)?;
+    let list = &args.list;
     if let Some(Action::Verify) = args.action {
+        // clap could forbid it, but with it the options that every command has.
+        if list.selects() {
+            return Err(Problem::usage(anyhow::anyhow!(
+                "`ledger verify` takes the whole ledger: leave out what selects mails"
+            )));
+        }
         return verify(&store, output);
     }
-    let list = &args.list;
     let now = crate::clock::now();
     let filter = MailFilter {
         state: list.state,
         scenario: list.scenario.clone(),
         step: list.step.clone(),
         target: list.target.clone(),
-        since: list.since.map(|when| when.moment(now)),
-        until: list.until.map(|when| when.moment(now)),
+        since: list.since.map(|since| since.before(now)),
+        until: list.until.map(|until| until.before(now)),
     };
     let text = if list.paths {
         let paths = store.paths(&filter).map_err(Problem::not_tested)?;
@@ -148,7 +128,7 @@ pub(super) fn main(global: &Global, args: &Args, output: &Output) -> Result<Exit
 
 /// The ledger in the state directory.
 pub(super) fn open(global: &Global) -> Result<Reader, Problem> {
-    Reader::open(&session::storage(global)?)
+    Reader::open(&session::stored(global)?)
         .map_err(Problem::not_tested)?
         .ok_or_else(|| Problem::usage(anyhow::anyhow!("there is no ledger yet")))
 }
@@ -235,25 +215,5 @@ fn path_line(path: &PathCounts) -> PathLine {
         unknown,
         duplicated,
         extra_copies,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_a_moment_a_day_or_so_long_ago() {
-        let now: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
-        for (text, expected) in [
-            ("2h", "2026-11-24T10:00:00Z"),
-            ("7d", "2026-11-17T12:00:00Z"),
-            ("2026-11-20", "2026-11-20T00:00:00Z"),
-            ("2026-11-20T03:00:00+01:00", "2026-11-20T02:00:00Z"),
-        ] {
-            let when: When = text.parse().unwrap();
-            assert_eq!(when.moment(now).to_string(), expected, "{text}");
-        }
-        assert!("yesterday".parse::<When>().is_err());
     }
 }

@@ -71,7 +71,7 @@ pub struct Global {
         value_name = "FILE"
     )]
     config: Option<PathBuf>,
-    /// Directory of the ledger and the results [default: the user's state directory]
+    /// Directory of the ledger and the results [default: /var/lib/postrider for `serve`; else the user's state directory, and to read, where there is none, the daemon's]
     #[arg(
         long = "storage.path",
         global = true,

@@ -16,7 +16,7 @@ use crate::store::Store;
 use crate::web;
 
 /// Where the store is unless something else is said.
-const STORAGE: &str = "/var/lib/postrider";
+pub(super) const STORAGE: &str = "/var/lib/postrider";
 /// Mistakes of a refused configuration that are logged; `validate` and the web show all of them.
 const TOLD_MISTAKES: usize = 20;
 /// How often a refused configuration is told of again.

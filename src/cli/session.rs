@@ -164,6 +164,19 @@ pub(super) fn storage(global: &Global) -> Result<PathBuf, Problem> {
         })
 }
 
+/// The directory to read from: when no directory is named and this user has no store, that of the daemon.
+pub(super) fn stored(global: &Global) -> Result<PathBuf, Problem> {
+    let own = storage(global);
+    if global.storage.is_some() || own.as_ref().is_ok_and(|own| own.exists()) {
+        return own;
+    }
+    let daemons = PathBuf::from(super::serve::STORAGE);
+    match daemons.exists() {
+        true => Ok(daemons),
+        false => own,
+    }
+}
+
 /// The command that finds what this one stores: it names the store unless the environment or the default does.
 pub(super) fn show_command(global: &Global) -> String {
     let from_environment = std::env::var_os("POSTRIDER_STORAGE_PATH").map(PathBuf::from);

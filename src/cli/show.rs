@@ -74,7 +74,7 @@ pub(super) fn main(global: &Global, args: &Args, output: &Output) -> Result<Exit
 
 /// The store, when something is in it.
 pub(super) fn open(global: &Global) -> Result<Reader, Problem> {
-    let storage = session::storage(global)?;
+    let storage = session::stored(global)?;
     Reader::open(&storage)
         .map_err(Problem::not_tested)?
         .ok_or_else(|| nothing(&storage))
@@ -89,7 +89,7 @@ fn nothing(storage: &Path) -> Problem {
 
 pub(super) fn find(global: &Global, run: &str) -> Result<RunResult, Problem> {
     let store = open(global)?;
-    let none = || session::storage(global).map_or_else(|problem| problem, |place| nothing(&place));
+    let none = || session::stored(global).map_or_else(|problem| problem, |place| nothing(&place));
     let id = match run {
         "last" => {
             store

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::{Notify, lock};
 use crate::clock::Clock;
-use crate::run::event::{Event, RunFinished, RunMissed};
+use crate::run::event::{Event, RunFinished, RunMissed, WhyMissed};
 use crate::run::select::Selection;
 use crate::run::{Engine, Ids, PlannedStart, Request};
 use crate::scheduler::{Begun, Held, Runs};
@@ -75,6 +75,28 @@ impl Runs for Hall {
     fn begin(&self, held: Held) -> Begun {
         let engine = self.engine();
         let id = self.ids.next(self.clock.now());
+        if let Held::Planned(start) = &held
+            && !engine
+                .plan
+                .scenarios
+                .iter()
+                .any(|known| *known.name == *start.scenario)
+        {
+            // A reload put the new plan in place before the scheduler heard of it.
+            let removed = RunMissed {
+                scenario: start.scenario.to_string(),
+                planned_at: start.planned_at,
+                times: 1,
+                why: WhyMissed::Removed,
+            };
+            if self.missed(removed).is_err() {
+                tracing::warn!(scenario = %start.scenario, "a start of a removed scenario is not counted");
+            }
+            return Begun {
+                id,
+                run: Box::pin(std::future::ready(())),
+            };
+        }
         let (scenario, origin, planned) = match held {
             Held::Planned(start) => {
                 let planned = PlannedStart {

@@ -345,6 +345,9 @@ impl Task {
         }
         let unsaved = saved.as_ref().err().map(failure);
         self.publish(unsaved.as_ref());
+        if let Some(failure) = &unsaved {
+            self.books.disown(failure);
+        }
         self.bear_witness(saved.is_ok());
         for answer in std::mem::take(&mut self.answers) {
             reply(answer, saved.as_ref().map_err(failure).copied());
@@ -352,9 +355,6 @@ impl Task {
         for answer in std::mem::take(&mut self.balances) {
             // Whoever asked may have gone.
             let _ = answer.send(self.books.ledger.balance().clone());
-        }
-        if let Some(failure) = &unsaved {
-            self.books.disown(failure);
         }
         for told in std::mem::take(&mut self.books.told) {
             if unsaved.is_some() && matches!(told, Told::Corrected { .. }) {

@@ -115,6 +115,8 @@ pub enum WhyMissed {
     Stalled,
     /// The wall clock jumped over it, or the machine slept.
     ClockJumped,
+    /// The scenario left the configuration just before.
+    Removed,
 }
 
 impl WhyMissed {
@@ -125,6 +127,7 @@ impl WhyMissed {
             Self::InFlight => "in-flight",
             Self::Stalled => "stalled",
             Self::ClockJumped => "clock-jumped",
+            Self::Removed => "removed",
         }
     }
 }

@@ -259,6 +259,30 @@ async fn ledger_lists_counts_and_proves_its_books() {
         verified.stdout
     );
 
+    // The options of every command stand before and after; what selects mails does not.
+    let storage = lab.directory().join("state");
+    let before = [
+        "ledger",
+        "--storage.path",
+        storage.to_str().unwrap(),
+        "verify",
+    ];
+    assert_eq!(lab.again().args(before).end().await.code, 1);
+    let selected = lab
+        .again()
+        .args(["ledger", "--paths", "verify"])
+        .end()
+        .await;
+    assert_eq!(selected.code, 2, "{}", selected.stderr);
+    let later = (postrider::clock::now() + jiff::SignedDuration::from_hours(1)).to_string();
+    let later = later.split('.').next().unwrap();
+    let none = lab
+        .again()
+        .args(["ledger", "--since", later, "--format", "csv"])
+        .end()
+        .await;
+    assert_eq!(none.stdout.lines().count(), 1, "{}", none.stdout);
+
     let unknown = lab.again().args(["trace", "1VWK5N000000001A"]).end().await;
     assert_eq!(unknown.code, 2);
     let wrong = lab.again().args(["ledger", "--state", "gone"]).end().await;

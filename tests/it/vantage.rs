@@ -80,6 +80,47 @@ async fn row_21_a_dead_vantage_is_not_the_platforms_failure() {
 }
 
 #[tokio::test]
+async fn a_canary_says_nothing_about_a_family_that_it_does_not_have() {
+    let mut setup = Lab::setup();
+    setup
+        .records
+        .push("v4only.example.test. IN A 127.0.0.1".to_owned());
+    setup
+        .records
+        .push("six.example.test. IN MX 10 mx.six.example.test.".to_owned());
+    setup
+        .records
+        .push("mx.six.example.test. IN AAAA ::1".to_owned());
+    let mut lab = Lab::from_setup(setup).await;
+    let alive = SocketAddr::new(FILTER2_PRIMARY, lab.platform.smtp_port());
+    let dead = closed().await;
+    let step = format!(
+        "  - id: refused
+    for_each: {{ mx_of: six.example.test }}
+    deliver: {{ to_address: \"${{item.address}}\", port: {}, tls: none }}
+",
+        dead.port()
+    );
+    for host in ["v4only.example.test", "127.0.0.1"] {
+        let port = dead.port();
+        lab.more = format!(
+            "canaries:\n  - tcp: {{ host: {host}, port: {port} }}\n{}",
+            tcp(alive)
+        );
+        let check = lab.run(&step).end().await.check("refused");
+        assert_eq!(check.status, StatusWord::Fail, "{check:?}");
+        assert!(line(&check).starts_with("connect-refused: ::1 port "));
+    }
+    lab.more = "canaries:\n  - tcp: { host: 127.0.0.1, port: 1, family: ipv6 }\n".to_owned();
+    let ran = lab.run(&step).end().await;
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(
+        ran.stderr
+            .contains("127.0.0.1 is no address of the other family")
+    );
+}
+
+#[tokio::test]
 async fn a_dead_resolver_is_not_the_platforms_failure() {
     let mut lab = Lab::with(Faults {
         names: [

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use postrider_probes::canary::Canary;
+use postrider_probes::kinds::deliver::Family;
 use postrider_probes::setting::Spanned;
 use postrider_wire::address::HostName;
 
@@ -13,12 +14,12 @@ impl Scope<'_> {
     pub(super) fn canary(&mut self, raw: &RawCanary) -> Option<Canary> {
         Some(match raw {
             RawCanary::Tcp(raw) => Canary::Tcp {
-                host: self.host(&raw.host)?,
+                host: self.reachable(&raw.host, raw.family)?,
                 port: self.port(Some(raw.port))?,
                 family: raw.family,
             },
             RawCanary::Smtp(raw) => Canary::Smtp {
-                host: self.host(&raw.host)?,
+                host: self.reachable(&raw.host, raw.family)?,
                 port: self.port(raw.port).unwrap_or(25),
                 family: raw.family,
             },
@@ -34,6 +35,22 @@ impl Scope<'_> {
                 }
             }
         })
+    }
+
+    /// A host name, or an address of that family.
+    fn reachable(&mut self, text: &Spanned<String>, family: Family) -> Option<String> {
+        if let Ok(address) = text.parse::<IpAddr>()
+            && !family.holds(address)
+        {
+            self.error(
+                "conflicting-keys",
+                text.at,
+                format!("{address} is no address of the other family"),
+            )
+            .help = Some("leave out `family`: an address says it".to_owned());
+            return None;
+        }
+        self.host(text)
     }
 
     /// A host name or an address.

@@ -29,8 +29,8 @@ impl Witness for Notebook {
         self.write(format!("opened with {}", balance.planned()));
     }
     fn happened(&self, event: &Event) {
-        if let Event::RunFinished(RunFinished { run, .. }) = event {
-            self.write(format!("{run} ended"));
+        if let Event::RunFinished(RunFinished { run, status, .. }) = event {
+            self.write(format!("{run} ended: {status}"));
         }
     }
     fn changed(&self, change: &LedgerChange) {
@@ -94,7 +94,8 @@ async fn changes_wait_for_the_disk_and_runs_do_not() {
     bench.balance().await;
     let told = notebook.lines();
     assert!(told.contains(&"write failed".to_owned()), "{told:?}");
-    assert!(told.contains(&"01RUN ended".to_owned()), "{told:?}");
+    // As it is told to everybody: what cannot be looked up later is no pass.
+    assert!(told.contains(&"01RUN ended: error".to_owned()), "{told:?}");
     assert!(
         !told.iter().any(|line| line.contains("Accepted")),
         "{told:?}"

@@ -248,6 +248,9 @@ fn absent(draft: &Draft, end: &End, account: &Account, limit: Duration) -> Findi
     )
 }
 
+/// The share of a hop means something when so much longer than a second, which is all that its stamps tell.
+const SHARE_FROM: Duration = Duration::from_secs(20);
+
 /// `; 96 % of it between filter1 and store1`, when one hop took most of the time.
 fn slowest_hop(arrival: &ArrivalFacts, after: Duration) -> String {
     let slowest = arrival
@@ -258,11 +261,11 @@ fn slowest_hop(arrival: &ArrivalFacts, after: Duration) -> String {
     match slowest {
         Some((spent, hop)) if spent >= 1.0 && spent >= after.as_secs_f64() / 2.0 => {
             let from = hop.from.as_deref().unwrap_or("the hop before");
-            format!(
-                "; {} of it between {from} and {}",
-                share(spent / after.as_secs_f64()),
-                hop.by
-            )
+            let part = match after >= SHARE_FROM {
+                true => share(spent / after.as_secs_f64()),
+                false => "most".to_owned(),
+            };
+            format!("; {part} of it between {from} and {}", hop.by)
         }
         _ => String::new(),
     }
