@@ -1,5 +1,7 @@
 //! The only place that reads the wall clock. Everything that decides takes the time as an argument.
 
+#[cfg(test)]
+use jiff::SignedDuration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -22,6 +24,12 @@ pub fn monotonic_micros() -> u64 {
     seconds * 1_000_000 + nanos / 1_000
 }
 
+#[cfg(test)]
+thread_local! {
+    /// How far the virtual clocks of this thread were set.
+    static JUMPED: std::cell::Cell<SignedDuration> = const { std::cell::Cell::new(SignedDuration::ZERO) };
+}
+
 /// Gives the wall time: the system's, or in tests a given moment plus tokio's elapsed time, so that both clocks move
 /// together when time is paused.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +47,8 @@ impl Clock {
     /// A clock that shows `start` now and moves with tokio's clock.
     #[must_use]
     pub fn starting_at(start: Timestamp) -> Self {
+        #[cfg(test)]
+        JUMPED.set(SignedDuration::ZERO);
         Self {
             anchor: Some((start, Instant::now())),
         }
@@ -50,10 +60,20 @@ impl Clock {
         match self.anchor {
             None => now(),
             // Saturates at the end of time, which is in the year 9999.
-            Some((start, since)) => start
-                .saturating_add(since.elapsed())
-                .unwrap_or(Timestamp::MAX),
+            Some((start, since)) => {
+                #[cfg(test)]
+                let start = start.saturating_add(JUMPED.get()).unwrap_or(Timestamp::MAX);
+                start
+                    .saturating_add(since.elapsed())
+                    .unwrap_or(Timestamp::MAX)
+            }
         }
+    }
+
+    /// Somebody sets the wall clock: every virtual one of this thread shows so much more or less from now on.
+    #[cfg(test)]
+    pub(crate) fn jump(by: SignedDuration) {
+        JUMPED.set(JUMPED.get() + by);
     }
 
     /// The wall time at a moment of the monotonic clock that is not in the future.

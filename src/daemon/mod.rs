@@ -9,6 +9,8 @@ mod log;
 mod notify;
 mod readiness;
 mod reload;
+#[cfg(test)]
+mod tests;
 mod upkeep;
 
 use std::collections::BTreeMap;

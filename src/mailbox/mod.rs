@@ -12,7 +12,7 @@ mod ready;
 mod remove;
 mod retry;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -370,7 +370,7 @@ fn addresses_whose_look_up_failed_are_not_shown_as_working() {
 }
 
 #[test]
-fn late_start_is_measured_for_scheduled_runs_alone() {
+fn row_54_late_start_is_measured_for_scheduled_runs_alone() {
     let metrics = metrics();
     Run::begin(&metrics, "01", "schedule", 3).end(None);
     Run::begin(&metrics, "02", "cli root@lab", 50).end(None);

@@ -2,6 +2,7 @@ mod aftermath;
 mod bench;
 mod faults;
 mod interest;
+mod jumps;
 mod looks;
 mod restart;
 mod runs;

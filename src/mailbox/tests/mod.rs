@@ -2,7 +2,7 @@
 
 mod arrivals;
 mod removal;
-mod server;
+pub(crate) mod server;
 mod trouble;
 
 use std::collections::BTreeMap;

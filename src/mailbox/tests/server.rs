@@ -78,14 +78,14 @@ pub(super) struct State {
 
 /// The server and the way to it.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(crate) struct Server {
     state: Mutex<State>,
     changed: channel::Sender<u64>,
     cut: channel::Sender<u64>,
 }
 
 impl Server {
-    pub(super) fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         let server = Self {
             state: Mutex::default(),
             changed: channel::Sender::new(0),
@@ -115,7 +115,7 @@ impl Server {
     }
 
     /// Puts a message with this header block into a folder; its UID.
-    pub(super) fn deliver(&self, folder: &str, header: &str) -> u32 {
+    pub(crate) fn deliver(&self, folder: &str, header: &str) -> u32 {
         let uid = {
             let mut state = self.state();
             let folder = state.folders.get_mut(folder).unwrap();
@@ -159,7 +159,7 @@ impl Server {
         self.cut.send_modify(|count| *count += 1);
     }
 
-    pub(super) fn uids(&self, folder: &str) -> Vec<u32> {
+    pub(crate) fn uids(&self, folder: &str) -> Vec<u32> {
         let state = self.state();
         state.folders[folder]
             .messages
@@ -180,7 +180,7 @@ impl Server {
 
 /// The network in which there is nothing but this server.
 #[derive(Debug)]
-pub(super) struct OnlyThis(pub(super) Arc<Server>);
+pub(crate) struct OnlyThis(pub(crate) Arc<Server>);
 
 impl Net for OnlyThis {
     fn connect(

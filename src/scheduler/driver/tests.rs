@@ -174,7 +174,7 @@ async fn run_that_is_asked_for_counts_like_a_planned_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn draining_waits_for_what_is_in_flight_and_starts_nothing() {
+async fn row_51_draining_waits_for_what_is_in_flight_and_starts_nothing() {
     let (notes, handle) = begin(&[every("calm", 1)]);
     sleep(Duration::from_secs(2)).await;
     let began = Instant::now();

@@ -3,6 +3,8 @@
 mod ending;
 mod reloading;
 mod schedule;
+mod scraped;
+mod secrets;
 mod trouble;
 mod web;
 

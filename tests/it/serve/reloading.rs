@@ -88,3 +88,69 @@ async fn mail_of_a_removed_scenario_and_mailbox_is_still_settled() {
     served.signal("TERM");
     assert_eq!(served.end().await.code, 0, "{}", served.told());
 }
+
+/// The value of a series without labels.
+async fn value(served: &Served, series: &str) -> f64 {
+    let (status, text) = served.ask("GET", "/metrics", "").await;
+    assert_eq!(status, 200, "{text}");
+    let mut lines = text.lines();
+    let value = lines.find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    value
+        .unwrap_or_else(|| panic!("no {series}: {text}"))
+        .parse()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn row_49_reload_is_in_the_metrics_and_on_the_page_and_the_same_content_does_nothing() {
+    const SUCCESSFUL: &str = "postrider_config_last_reload_successful";
+    const AT: &str = "postrider_config_last_reload_success_timestamp_seconds";
+    let good = scenario("one", "schedule: { every: 1h }", "10s");
+    let mut served = Served::start(&good).await;
+    let begun = value(&served, AT).await;
+    assert_eq!(value(&served, SUCCESSFUL).await, 1.0);
+    let (_, page) = served.ask("GET", "/", "").await;
+    assert!(!page.contains("refused"), "{page}");
+    let (_, before) = served.ask("GET", "/api/v1/runs", "").await;
+
+    // Refused: the metric, and the mistakes on the page with their place.
+    served
+        .lab
+        .write("lab.yaml", &good.replace("to: alice", "to: alcie"));
+    served.signal("HUP");
+    served.says("the configuration is refused").await;
+    assert_eq!(value(&served, SUCCESSFUL).await, 0.0);
+    assert_eq!(value(&served, AT).await, begun);
+    let (status, page) = served.ask("GET", "/", "").await;
+    assert_eq!(status, 200);
+    for part in [
+        "The configuration file was refused; the one before runs",
+        "error[unknown-reference]",
+        "lab.yaml:4:31",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+
+    // What runs is written again: nothing is exchanged, and the trouble is over.
+    served.lab.write("lab.yaml", &good);
+    served.signal("HUP");
+    served.says("nothing has changed: still running").await;
+    assert_eq!(value(&served, SUCCESSFUL).await, 1.0);
+    assert!(value(&served, AT).await > begun);
+    let (_, page) = served.ask("GET", "/", "").await;
+    assert!(!page.contains("refused"), "{page}");
+    assert_eq!(served.count("msg=\"reloaded "), 0, "{}", served.told());
+    assert_eq!(served.ask("GET", "/api/v1/runs", "").await.1, before);
+
+    // Another content is taken, and its series are there at once.
+    let other = good.replace("name: one", "name: two");
+    served.lab.write("lab.yaml", &other);
+    served.signal("HUP");
+    served.says("+ scenario  two").await;
+    assert_eq!(
+        value(&served, "postrider_runs_total{scenario=\"two\"}").await,
+        0.0
+    );
+    served.signal("TERM");
+    assert_eq!(served.end().await.code, 0);
+}

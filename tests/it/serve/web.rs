@@ -7,19 +7,29 @@ use crate::support::{Ran, until};
 
 impl Served {
     /// Where the web listens, as the log says.
-    async fn address(&self) -> String {
+    pub(super) async fn address(&self) -> String {
         let line = self.says("msg=listening").await;
         let (_, rest) = line.split_once("address=").unwrap();
         rest.split_whitespace().next().unwrap().to_owned()
     }
 
     /// Status and body.
-    async fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
-        let address = self.address().await;
-        let mut stream = TcpStream::connect(&address).await.unwrap();
+    pub(super) async fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+        Self::ask_at(&self.address().await, "", method, path, body).await
+    }
+
+    /// The same at this address, with more header lines, each with its end.
+    pub(super) async fn ask_at(
+        address: &str,
+        header: &str,
+        method: &str,
+        path: &str,
+        body: &str,
+    ) -> (u16, String) {
+        let mut stream = TcpStream::connect(address).await.unwrap();
         let request = format!(
             "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Type: application/json\r\n\
-             Content-Length: {}\r\n\r\n{body}",
+             {header}Content-Length: {}\r\n\r\n{body}",
             body.len()
         );
         stream.write_all(request.as_bytes()).await.unwrap();
