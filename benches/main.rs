@@ -4,25 +4,34 @@
 #![expect(clippy::print_stdout, reason = "a program for a terminal")]
 
 mod cold_start;
+mod idle;
+mod in_flight;
 mod lab;
 mod ledger_writes;
 mod metrics;
 mod nagios;
 mod onlookers;
+mod process;
 mod round_trip_cpu;
+mod scheduler;
 mod sighting;
 mod spread;
 mod store_year;
+mod throughput;
 
 type Measurement = fn() -> anyhow::Result<()>;
 
-const MEASUREMENTS: [(&str, Measurement); 6] = [
+const MEASUREMENTS: [(&str, Measurement); 10] = [
     ("sighting", sighting::measure),
     ("round_trip_cpu", round_trip_cpu::measure),
     ("cold_start", cold_start::measure),
+    ("idle", idle::measure),
     ("metrics", metrics::measure),
     ("store_year", store_year::measure),
     ("ledger_writes", ledger_writes::measure),
+    ("throughput", throughput::measure),
+    ("in_flight", in_flight::measure),
+    ("scheduler", scheduler::measure),
 ];
 
 fn main() -> anyhow::Result<()> {
@@ -39,12 +48,21 @@ fn main() -> anyhow::Result<()> {
         anyhow::bail!("there is no measurement `{unknown}`; there are {known}");
     }
     println!("{}\n", machine());
-    for (name, measure) in MEASUREMENTS {
-        if names.is_empty() || names.iter().any(|wanted| wanted == name) {
-            println!("## {name}: cargo bench --bench measure -- {name}");
-            measure()?;
-            println!();
-        }
+    let wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
+    let chosen: Vec<(&str, Measurement)> = MEASUREMENTS
+        .into_iter()
+        .filter(|(name, _)| wanted(name))
+        .collect();
+    if let [(name, measure)] = chosen.as_slice() {
+        println!("## {name}: cargo bench --bench measure -- {name}");
+        return measure();
+    }
+    // Each in a process of its own: what one has left in memory must not count for the next.
+    for (name, _) in chosen {
+        let mut alone = std::process::Command::new(std::env::current_exe()?);
+        let status = alone.arg(name).status()?;
+        anyhow::ensure!(status.success(), "{name}: {status}");
+        println!();
     }
     Ok(())
 }
