@@ -105,7 +105,7 @@ async fn at(flight: &mut Flight, level: usize) -> anyhow::Result<Cost> {
     }
     let (wall, cpu) = (Spread::of(walls, "ms")?, Spread::of(cpus, "µs")?);
     println!("    one alone, until it is durable   {wall}");
-    println!("    CPU time of one among {BURST}         {cpu}");
+    println!("    CPU time, its removal included   {cpu}");
     Ok(Cost {
         wall: wall.median(),
         cpu: cpu.median(),
