@@ -4,26 +4,35 @@
 #![expect(clippy::print_stdout, reason = "a program for a terminal")]
 
 mod cold_start;
+mod idle;
+mod in_flight;
 mod lab;
 mod ledger_writes;
 mod metrics;
 mod nagios;
 mod onlookers;
+mod process;
 mod round_trip_cpu;
+mod scheduler;
 mod sighting;
 mod soak;
 mod spread;
 mod store_year;
+mod throughput;
 
 type Measurement = fn() -> anyhow::Result<()>;
 
-const MEASUREMENTS: [(&str, Measurement); 6] = [
+const MEASUREMENTS: [(&str, Measurement); 10] = [
     ("sighting", sighting::measure),
     ("round_trip_cpu", round_trip_cpu::measure),
     ("cold_start", cold_start::measure),
+    ("idle", idle::measure),
     ("metrics", metrics::measure),
     ("store_year", store_year::measure),
     ("ledger_writes", ledger_writes::measure),
+    ("throughput", throughput::measure),
+    ("in_flight", in_flight::measure),
+    ("scheduler", scheduler::measure),
 ];
 
 /// Takes an hour: only when it is named.
@@ -46,13 +55,21 @@ fn main() -> anyhow::Result<()> {
         );
     }
     println!("{}\n", machine());
-    for (name, measure) in all() {
-        let of_all = names.is_empty() && name != LONG.0;
-        if of_all || names.iter().any(|wanted| wanted == name) {
-            println!("## {name}: cargo bench --bench measure -- {name}");
-            measure()?;
-            println!();
-        }
+    let wanted = |name: &str| match names.is_empty() {
+        true => name != LONG.0,
+        false => names.iter().any(|wanted| wanted == name),
+    };
+    let chosen: Vec<(&str, Measurement)> = all().filter(|(name, _)| wanted(name)).collect();
+    if let [(name, measure)] = chosen.as_slice() {
+        println!("## {name}: cargo bench --bench measure -- {name}");
+        return measure();
+    }
+    // Each in a process of its own: what one has left in memory must not count for the next.
+    for (name, _) in chosen {
+        let mut alone = std::process::Command::new(std::env::current_exe()?);
+        let status = alone.arg(name).status()?;
+        anyhow::ensure!(status.success(), "{name}: {status}");
+        println!();
     }
     Ok(())
 }

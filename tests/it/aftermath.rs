@@ -198,7 +198,7 @@ async fn ledger_lists_counts_and_proves_its_books() {
         (&["--state", "lost", "--format", "json"], 0),
         (&["--step", "good", "--format", "json"], 1),
         (&["--scenario", "other", "--format", "json"], 0),
-        (&["--target", "MX2.example.test", "--format", "json"], 1),
+        (&["--target", "MX.Two.example.test", "--format", "json"], 1),
         (&["--since", "1h", "--format", "json"], 2),
         (&["--until", "2020-01-01", "--format", "json"], 0),
         (&["--limit", "1", "--format", "json"], 1),

@@ -70,8 +70,9 @@ fn mail_that_postgrey_holds_off_gets_through_at_a_later_attempt() -> io::Result<
     let evidence = check.evidence.as_ref();
     let deferral = evidence.and_then(|evidence| evidence.deferral.as_ref());
     let deferral = deferral.ok_or_else(|| io::Error::other(line(check)))?;
+    // postgrey counts whole seconds: two of them may be little more than one.
     assert!(
-        deferral.greylisted && deferral.seconds >= 2.0,
+        deferral.greylisted && deferral.seconds > 1.0,
         "{deferral:?}"
     );
     assert!(
