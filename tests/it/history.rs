@@ -42,6 +42,7 @@ fn head(id: &str, origin: &str, at: Timestamp, status: StatusWord) -> RunHead {
         version: "0.1.0".to_owned(),
         config_sha256: "00".to_owned(),
         scenarios: Vec::new(),
+        running: false,
         cancelled: None,
     }
 }
