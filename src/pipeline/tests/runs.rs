@@ -273,8 +273,10 @@ async fn nothing_hangs_while_more_waits_for_the_store_than_is_kept() {
     let _account = bench.planned(1).await;
     break_table(&bench, "checks");
     for number in 1..=20_200 {
-        patience(report(&bench, passed(number))).await;
+        let sent = patience(bench.pipeline.events().send(passed(number))).await;
+        sent.expect("the pipeline lives");
     }
+    bench.balance().await;
     let refused = patience(bench.post.plan(draft(2))).await;
     assert_eq!(
         refused.map_err(|failure| failure.reason),
