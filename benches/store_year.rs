@@ -212,6 +212,7 @@ fn head(run: &str, at: Timestamp) -> RunHead {
         config_sha256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
             .to_owned(),
         scenarios: Vec::new(),
+        running: false,
         cancelled: None,
     }
 }

@@ -38,8 +38,11 @@ pub struct RunHead {
     pub started_at: String,
     /// Seconds.
     pub duration_seconds: f64,
-    /// The worst status of the checks: `fail` > `error` > `degraded` > `pass` > `skip`.
+    /// The worst status of the checks: `fail` > `error` > `degraded` > `pass` > `skip`; `error` as long as `running`.
     pub status: StatusWord,
+    /// The run is under way: its status and its checks are not the last ones.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub running: bool,
     /// The program's version.
     pub version: String,
     /// SHA-256 of the configuration.

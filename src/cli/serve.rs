@@ -23,6 +23,8 @@ const TOLD_MISTAKES: usize = 20;
 const REFUSED_AGAIN: Duration = Duration::from_secs(3600);
 /// For answers of the web that are under way when all else has ended.
 const WEB_CLOSING: Duration = Duration::from_secs(1);
+/// What is counted by the hour cannot be kept for less.
+const SHORTEST_RETENTION: Duration = Duration::from_secs(3600);
 /// How often the service manager hears what the daemon does.
 const STATUS: Duration = Duration::from_secs(10);
 
@@ -34,10 +36,11 @@ whatever mail is still under way (the next start awaits it); a second one leaves
 pub(super) struct Args {
     #[command(flatten)]
     web: web::Flags,
-    /// How long results and closed mails are kept
+    /// How long results and closed mails are kept, at least 1h
     #[arg(
         long = "storage.retention.time",
         value_name = "DURATION",
+        value_parser = retention,
         default_value = "400d",
         env = "POSTRIDER_STORAGE_RETENTION_TIME"
     )]
@@ -93,6 +96,15 @@ enum LogForm {
     Logfmt,
     /// One JSON object a line.
     Json,
+}
+
+/// Everything is counted by the hour: a shorter time would remove what is still being counted.
+fn retention(text: &str) -> Result<Period, String> {
+    let period: Period = text.parse().map_err(|error| format!("{error}"))?;
+    match period.0 < SHORTEST_RETENTION {
+        true => Err("at least 1h is kept".to_owned()),
+        false => Ok(period),
+    }
 }
 
 impl Args {

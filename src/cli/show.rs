@@ -7,6 +7,7 @@ use super::run::Form;
 use super::{Exit, Global, Problem, session};
 use crate::report::{human, json, waterfall};
 use crate::result::RunResult;
+use crate::run::document::head_cut_off;
 use crate::store::{Reader, RunSearch};
 
 /// Arguments of `show`.
@@ -101,6 +102,7 @@ pub(super) fn find(global: &Global, run: &str) -> Result<RunResult, Problem> {
         id => id.to_owned(),
     };
     match store.run_by_prefix(&id).map_err(Problem::not_tested)? {
+        RunSearch::One(result) if result.run.running => Ok(settled(&store, *result)?),
         RunSearch::One(result) => Ok(*result),
         RunSearch::None => Err(Problem::usage(anyhow::anyhow!(
             "no stored run begins with `{run}`"
@@ -110,4 +112,21 @@ pub(super) fn find(global: &Global, run: &str) -> Result<RunResult, Problem> {
             ids.join(", ")
         ))),
     }
+}
+
+/// A run that is stored as being under way: still so, ended meanwhile, or left by a process that is no more.
+fn settled(store: &Reader, result: RunResult) -> Result<RunResult, Problem> {
+    if store.is_in_use() {
+        return Ok(result);
+    }
+    // The process may have written the end just before it went.
+    let again = store.run_by_prefix(&result.run.id);
+    let mut result = match again.map_err(Problem::not_tested)? {
+        RunSearch::One(again) => *again,
+        _ => result,
+    };
+    if result.run.running {
+        result.run = head_cut_off(result.run);
+    }
+    Ok(result)
 }

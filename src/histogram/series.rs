@@ -1,8 +1,10 @@
 //! What is measured, and which measurements belong together.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use postrider_probes::phase::Phase;
+use postrider_probes::reason::Reason;
 
 use crate::result::{CheckResult, StatusWord, TargetResult};
 
@@ -68,17 +70,53 @@ pub fn timed(check: &CheckResult) -> impl Iterator<Item = (Phase, Timed)> {
         .phases_seconds
         .iter()
         .filter_map(|(name, seconds)| Some((Phase::from_name(name)?, *seconds)));
-    let broke_off = matches!(check.status, StatusWord::Fail | StatusWord::Error);
-    let last = phases.clone().map(|(phase, _)| phase).max();
+    let known: Vec<Phase> = phases.clone().map(|(phase, _)| phase).collect();
+    let broke_off: Vec<Phase> = broken(check)
+        .filter_map(|among| known.iter().copied().filter(|it| among.contains(it)).max())
+        .collect();
     phases
         .filter(|(phase, _)| *phase != Phase::Transit)
         .map(move |(phase, seconds)| {
             let took = Duration::try_from_secs_f64(seconds);
             match took {
-                Ok(took) if !(broke_off && Some(phase) == last) => (phase, Timed::Took(took)),
+                Ok(took) if !broke_off.contains(&phase) => (phase, Timed::Took(took)),
                 _ => (phase, Timed::Unfinished),
             }
         })
+}
+
+/// Of each finding that means that a phase never came to its end: the phases that it may have been. An expectation that
+/// did not hold is none of them, and neither is a preference: then the check went on.
+fn broken(check: &CheckResult) -> impl Iterator<Item = RangeInclusive<Phase>> {
+    let is_broken = |status| matches!(status, StatusWord::Fail | StatusWord::Error);
+    let worst = check.reason.iter().filter(move |_| is_broken(check.status));
+    let findings = check.findings.iter();
+    let findings = findings.filter(move |finding| is_broken(finding.status));
+    worst
+        .chain(findings.map(|finding| &finding.reason))
+        .filter_map(|code| broke_in(Reason::from_code(code)?))
+}
+
+/// The phases of which a check with this reason broke off in the last that it entered.
+fn broke_in(reason: Reason) -> Option<RangeInclusive<Phase>> {
+    match reason {
+        Reason::DnsTimeout | Reason::VantageDns => Some(Phase::Dns..=Phase::Dns),
+        Reason::ConnectRefused
+        | Reason::ConnectTimeout
+        | Reason::VantageOffline
+        | Reason::VantageNoIpv6
+        | Reason::VantagePort25Blocked => Some(Phase::Connect..=Phase::Connect),
+        Reason::BannerTimeout => Some(Phase::Banner..=Phase::Banner),
+        Reason::TlsHandshake | Reason::TlsVersion => Some(Phase::Tls..=Phase::Starttls),
+        Reason::SmtpTimeout => Some(Phase::Tls..=Phase::Data),
+        Reason::ConnectReset => Some(Phase::Connect..=Phase::Data),
+        Reason::ImapUnavailable => Some(Phase::Connect..=Phase::ImapFetch),
+        // What waits for a mail is cut off in `transit`, long after the dialogue came to its end.
+        Reason::HttpTimeout | Reason::Overrun | Reason::Cancelled | Reason::Internal => {
+            Some(Phase::Dns..=Phase::Release)
+        }
+        _ => None,
+    }
 }
 
 /// As the ledger names routes.

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use super::packed::{Sample, pack, unpack};
 use super::series::{CheckKey, Timed, is_manual, timed};
 use super::*;
-use crate::result::{CheckResult, SourceResult, StatusWord, TargetResult};
+use crate::result::{CheckResult, FindingResult, SourceResult, StatusWord, TargetResult};
 use postrider_probes::phase::Phase;
 
 fn of(samples: &[u64]) -> Histogram {
@@ -286,20 +286,64 @@ fn only_the_schedule_is_not_manual() {
 }
 
 #[test]
-fn the_phase_in_which_a_check_broke_off_is_not_timed() {
-    let phases = [("connect", 0.5), ("banner", 10.0), ("transit", 3.0)];
-    let ms = |n| Timed::Took(Duration::from_millis(n));
-    let fed = |status, phases: &[(&str, f64)]| timed(&check(status, phases)).collect::<Vec<_>>();
-    let both = [(Phase::Banner, ms(10_000)), (Phase::Connect, ms(500))];
-    assert_eq!(fed(StatusWord::Pass, &phases), both);
-    // It broke off under way: what came before had come to its end.
-    assert_eq!(fed(StatusWord::Fail, &phases), both);
-    assert_eq!(
-        fed(StatusWord::Error, &phases[..2]),
-        [
-            (Phase::Banner, Timed::Unfinished),
-            (Phase::Connect, ms(500))
-        ]
-    );
-    assert_eq!(fed(StatusWord::Skip, &[]), []);
+fn only_the_phase_in_which_a_check_broke_off_is_not_timed() {
+    let ended = |status, reason: Option<&str>, phases: &[(&str, f64)]| -> Vec<String> {
+        let check = CheckResult {
+            reason: reason.map(ToOwned::to_owned),
+            ..check(status, phases)
+        };
+        timed(&check)
+            .filter(|(_, timed)| *timed == Timed::Unfinished)
+            .map(|(phase, _)| phase.name().to_owned())
+            .collect()
+    };
+    let (fail, error) = (StatusWord::Fail, StatusWord::Error);
+    let dns = [("dns", 0.000_56)];
+    let banner = [("connect", 0.5), ("banner", 10.0)];
+    let data = [("connect", 0.5), ("data", 1.0), ("transit", 3.0)];
+    let tls = [("connect", 0.5), ("ehlo", 0.1), ("starttls", 9.0)];
+    let imap = [("connect", 0.5), ("tls", 0.1), ("imap-login", 9.0)];
+    let table: [(_, _, &[(&str, f64)], &[&str]); 17] = [
+        (StatusWord::Pass, None, &banner, &[]),
+        // Each of these was answered; the answer was wrong.
+        (fail, Some("dns-mismatch"), &dns, &[]),
+        (fail, Some("smtp-5xx"), &data[..2], &[]),
+        (fail, Some("auth-failed"), &banner, &[]),
+        (fail, Some("not-delivered"), &data, &[]),
+        (error, Some("store-failed"), &data, &[]),
+        (fail, Some("dns-timeout"), &dns, &["dns"]),
+        (fail, Some("connect-refused"), &banner[..1], &["connect"]),
+        (fail, Some("connect-timeout"), &banner[..1], &["connect"]),
+        (fail, Some("banner-timeout"), &banner, &["banner"]),
+        (fail, Some("connect-reset"), &banner, &["banner"]),
+        (fail, Some("smtp-timeout"), &data[..2], &["data"]),
+        (fail, Some("tls-handshake"), &tls, &["starttls"]),
+        (fail, Some("imap-unavailable"), &imap, &["imap-login"]),
+        (error, Some("overrun"), &banner, &["banner"]),
+        // The mail was under way: the dialogue had come to its end.
+        (error, Some("cancelled"), &data, &[]),
+        // It went on with another host.
+        (StatusWord::Degraded, Some("connect-timeout"), &data, &[]),
+    ];
+    for (status, reason, phases, unfinished) in table {
+        assert_eq!(ended(status, reason, phases), unfinished, "{reason:?}");
+    }
+}
+
+#[test]
+fn a_phase_that_was_cut_off_is_known_beside_a_worse_finding() {
+    let mut check = check(StatusWord::Fail, &[("dns", 0.1), ("connect", 3.0)]);
+    check.reason = Some("dns-mismatch".to_owned());
+    check.findings = ["dns-mismatch", "connect-timeout"]
+        .map(|reason| FindingResult {
+            status: StatusWord::Fail,
+            reason: reason.to_owned(),
+            message: String::new(),
+        })
+        .into();
+    let expected = [
+        (Phase::Connect, Timed::Unfinished),
+        (Phase::Dns, Timed::Took(Duration::from_millis(100))),
+    ];
+    assert_eq!(timed(&check).collect::<Vec<_>>(), expected);
 }

@@ -39,19 +39,38 @@ impl Aftermath {
         }
     }
 
+    /// Of what one message says, and of all that say something, the best stay: the rank of what was dropped can only
+    /// have been worse, so nothing depends on the order.
     pub(super) fn learn_bounce(&mut self, at: Timestamp, bounced: &Bounced) {
         let new = (at, bounced.clone());
         match self.bounces.get_mut(&bounced.message) {
-            // One message says one thing; should it say two, the choice must not depend on their order.
-            Some(known) if new < *known => *known = new,
+            Some(known) if (!new.1.is_proven, &new) < (!known.1.is_proven, &*known) => *known = new,
             Some(_) => {}
             None => {
                 self.bounces.insert(bounced.message.clone(), new);
             }
         }
-        if self.bounces.len() > BOUNCES_LIMIT {
-            self.bounces.pop_last();
+        if self.bounces.len() > BOUNCES_LIMIT
+            && let Some((_, worst)) = self.worst_bounce()
+        {
+            let worst = worst.clone();
+            self.bounces.remove(&worst);
         }
+    }
+
+    /// Whether there is room for one more, or one that is worth less: what anybody may write never displaces anything.
+    pub(super) fn takes_bounce(&self, bounced: &Bounced) -> bool {
+        let new = (!bounced.is_proven, &bounced.message);
+        self.bounces.len() < BOUNCES_LIMIT
+            || bounced.is_proven && self.worst_bounce().is_none_or(|worst| new < worst)
+    }
+
+    /// The one to be dropped first: unproven ones before proven ones, then the newest.
+    fn worst_bounce(&self) -> Option<(bool, &CopyKey)> {
+        let ranks = self.bounces.iter();
+        ranks
+            .map(|(key, (_, bounced))| (!bounced.is_proven, key))
+            .max()
     }
 
     pub(super) fn retries(&self) -> impl DoubleEndedIterator<Item = (u32, &Retry)> {

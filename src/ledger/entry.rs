@@ -212,6 +212,14 @@ impl Entry {
         bounces.map(|(_, at, bounced)| (at, bounced))
     }
 
+    /// Whether a bounce that was not seen before changes anything. As many as one mail can have are kept; without this,
+    /// whoever knows a `Message-ID` could make the ledger grow for ever.
+    #[must_use]
+    pub fn takes_bounce(&self, bounced: &Bounced) -> bool {
+        let after = self.aftermath.as_ref();
+        after.is_none_or(|after| after.takes_bounce(bounced))
+    }
+
     /// Whether a bounce was seen before.
     #[must_use]
     pub fn knows_bounce(&self, message: &CopyKey) -> bool {

@@ -459,7 +459,51 @@ fn fold(events: &[Noted]) -> Ledger {
     Ledger::fold(&numbered)
 }
 
+/// Bounces of few messages, more than one mail keeps.
+fn many_bounces() -> impl Strategy<Value = Vec<Noted>> {
+    let noted = (0..9i64, 0..30u32, any::<bool>()).prop_map(|(second, uid, is_proven)| Noted {
+        at: at(second),
+        entry: id(1),
+        what: bounced(uid, Action::Failed, is_proven),
+    });
+    vec(noted, 15..90)
+}
+
+/// The bounces that are kept: their UIDs, and whether they are proven.
+fn kept_bounces(entry: &Entry) -> Vec<(u32, bool)> {
+    let bounces = entry.bounces();
+    bounces
+        .map(|(_, bounced)| (bounced.message.message.uid, bounced.is_proven))
+        .collect()
+}
+
+#[test]
+fn forged_bounces_never_displace_a_proven_one() {
+    let forged = (1..=20).map(|uid| bounced(uid, Action::Failed, false));
+    let mut facts = vec![planned(1), Fact::Attempted(accepted())];
+    facts.extend(forged);
+    let full = entry_of(facts.clone());
+    let taken = |uid, is_proven| match bounced(uid, Action::Failed, is_proven) {
+        Fact::Bounced(bounced) => full.takes_bounce(&bounced),
+        other => panic!("{other:?}"),
+    };
+    assert!(!taken(0, false) && !taken(99, false) && taken(99, true));
+    facts.push(bounced(99, Action::Failed, true));
+    let entry = entry_of(facts);
+    assert_eq!(entry.state(), Bounced);
+    let kept = kept_bounces(&entry);
+    assert_eq!((kept.len(), kept.last()), (20, Some(&(99, true))));
+}
+
 proptest! {
+    #[test]
+    fn which_bounces_are_kept_does_not_depend_on_their_order(
+        (one, other) in many_bounces().prop_flat_map(|one| (Just(one.clone()), Just(one).prop_shuffle()))
+    ) {
+        let (one, other) = (fold(&one), fold(&other));
+        prop_assert_eq!(one.entry(id(1)), other.entry(id(1)));
+    }
+
     #[test]
     fn order_and_repetition_change_nothing((events, other) in told_twice()) {
         let (one, two) = (fold(&events), fold(&other));

@@ -271,6 +271,10 @@ impl Books {
         if entry.knows_bounce(&bounced.message) {
             return;
         }
+        if !entry.takes_bounce(&bounced) {
+            tracing::debug!(entry = %id, "one bounce too many");
+            return;
+        }
         tracing::info!(entry = %id, action = bounced.action.name(), is_proven = bounced.is_proven, words = bounced.words(), "a bounce");
         self.note(id, returned.seen_at, Fact::Bounced(Box::new(bounced)));
     }

@@ -18,12 +18,13 @@ use super::{Settings, Shared, Told, Witness, lock};
 use crate::ledger::{Balance, Ledger};
 use crate::mailbox::news::{Arrival, News, Returned};
 use crate::run::document::{document, head_at_end, head_at_start};
-use crate::run::event::Event;
+use crate::run::event::{CheckFinished, Event};
 use crate::store::{EntryRow, Store, StoreError};
 
 /// Inputs of each kind that share one commit.
 const GATHERED: usize = 256;
-/// Facts that a failing store may leave unwritten; then nothing is taken in until it works again.
+/// Facts, checks and runs that a failing store may leave unwritten. Then no mail is planned, no news is heard and no
+/// check is kept until it works again; what becomes of the mails that are under way is taken in all the same.
 const UNSAVED: usize = 20_000;
 /// News that waits because the store could not be read.
 const POSTPONED: usize = 1000;
@@ -56,6 +57,8 @@ pub(super) struct Task {
     balances: Vec<oneshot::Sender<Balance>>,
     postponed: VecDeque<News>,
     retry_at: Option<Instant>,
+    /// Checks that were not kept since the store failed.
+    dropped: u64,
     /// When positions that nothing else was to be written with are written by themselves.
     positions_due: Option<Instant>,
     parting: Vec<Answer>,
@@ -98,6 +101,7 @@ impl Task {
             balances: Vec::new(),
             postponed: VecDeque::new(),
             retry_at: None,
+            dropped: 0,
             positions_due: None,
             parting: Vec::new(),
             ending: false,
@@ -128,26 +132,24 @@ impl Task {
             .chain(self.retry_at)
             .chain(self.positions_due)
             .min();
-        let stalled = self.stalled();
+        let full = self.is_full();
         let Inputs {
             requests,
             news,
             events,
         } = &mut self.inputs;
-        let hears_news = !stalled && self.postponed.len() < POSTPONED;
+        let hears_news = !full && self.postponed.len() < POSTPONED;
         tokio::select! {
-            request = requests.recv(), if !stalled => match request {
+            request = requests.recv() => match request {
                 Some(request) => round.requests.push(request),
                 None => self.ending = true,
             },
             Some(first) = news.recv(), if hears_news => round.news.push(first),
-            Some(first) = events.recv(), if !stalled => round.events.push(first),
+            Some(first) = events.recv() => round.events.push(first),
             () = wait_until(wake) => {}
         }
-        if !stalled {
-            top_up(requests, &mut round.requests);
-            top_up(events, &mut round.events);
-        }
+        top_up(requests, &mut round.requests);
+        top_up(events, &mut round.events);
         if hears_news {
             top_up(news, &mut round.news);
         }
@@ -174,6 +176,7 @@ impl Task {
 
     async fn request(&mut self, request: Request) {
         match request {
+            Request::Plan(_, answer) if self.is_full() => reply(answer, Err(self.trouble())),
             Request::Plan(planned, answer) => {
                 let id = planned.draft.id;
                 if self.books.plan(*planned) {
@@ -284,32 +287,23 @@ impl Task {
     fn event(&mut self, mut event: Event) {
         match &mut event {
             Event::RunStarted(started) => {
-                let head = head_at_start(started);
-                self.books.unsaved.runs.push(head.clone());
-                self.books.runs.entry(started.run.clone()).or_default().head = Some(head);
+                let head = (!self.is_full()).then(|| head_at_start(started));
+                let run = self.books.runs.entry(started.run.clone()).or_default();
+                run.disowned |= head.is_none();
+                run.head.clone_from(&head);
+                self.books.unsaved.runs.extend(head);
             }
             Event::CheckStarted(_) | Event::RunMissed(_) => {}
-            Event::CheckFinished(finished) => {
-                let run = &finished.check.run;
-                if self
-                    .books
-                    .runs
-                    .get(run)
-                    .is_some_and(|run| run.head.is_some())
-                {
-                    let check = (run.clone(), document(finished));
-                    self.books.unsaved.checks.push(check);
-                } else {
-                    tracing::error!(run, "a check of a run that never started");
-                }
-            }
+            Event::CheckFinished(finished) => self.check_finished(finished),
             Event::RunFinished(finished) => {
                 let run = self.books.runs.remove(&finished.run).unwrap_or_default();
                 if run.disowned {
                     finished.status = finished.status.max(Status::Error);
                 }
                 if let Some(head) = run.head {
-                    self.books.unsaved.runs.push(head_at_end(head, finished));
+                    let unsaved = &mut self.books.unsaved.runs;
+                    unsaved.retain(|known| known.id != head.id);
+                    unsaved.push(head_at_end(head, finished));
                 }
                 for id in run.entries {
                     self.release(id);
@@ -319,38 +313,69 @@ impl Task {
         self.books.told.push(Told::Run(Arc::new(event)));
     }
 
+    fn check_finished(&mut self, finished: &mut CheckFinished) {
+        let full = self.is_full();
+        let failure = self.trouble();
+        let Some(run) = self.books.runs.get_mut(&finished.check.run) else {
+            tracing::error!(
+                run = finished.check.run,
+                "a check of a run that never started"
+            );
+            return;
+        };
+        if run.head.is_some() && !full {
+            let check = (finished.check.run.clone(), document(finished));
+            self.books.unsaved.checks.push(check);
+            return;
+        }
+        run.disowned = true;
+        finished.outcome.add(failure);
+        if self.dropped == 0 {
+            tracing::error!(
+                "too much waits for the store: checks are not kept until it can be written"
+            );
+        }
+        self.dropped += 1;
+    }
+
     /// Writes, then draws the consequences, answers and tells.
     async fn settle(&mut self) {
         // Looking sooner harms nobody: what is awaited does not wait for the disk, or the sighting would.
         self.books.expect_touched();
         self.publish_interests();
+        let rests = self.rests();
         let saved = match self.puts_off() {
             true => Ok(()),
-            false => self.save().await,
+            false if rests => Err(self.trouble()),
+            false => self.save().await.map_err(|error| failure(&error)),
         };
         let planned = std::mem::take(&mut self.planned);
-        if let Err(error) = &saved {
+        if let Err(failure) = &saved {
+            let error = &failure.message;
             if self.retry_at.is_none() {
                 tracing::error!(%error, "the store cannot be written; nothing is sent until it can");
             }
-            self.retry_at = Some(Instant::now() + RETRY);
-            self.witness.write_failed();
-            set(&self.shared.trouble, Some(error.to_string()));
+            if !rests {
+                self.retry_at = Some(Instant::now() + RETRY);
+                self.witness.write_failed();
+                set(&self.shared.trouble, Some(error.clone()));
+            }
             for id in planned {
                 self.books.retract(id);
             }
         } else if self.postponed.is_empty() && self.retry_at.take().is_some() {
-            tracing::info!("the store can be used again");
+            let dropped_checks = std::mem::take(&mut self.dropped);
+            tracing::info!(dropped_checks, "the store can be used again");
             set(&self.shared.trouble, None);
         }
-        let unsaved = saved.as_ref().err().map(failure);
+        let unsaved = saved.as_ref().err().cloned();
         self.publish(unsaved.as_ref());
         if let Some(failure) = &unsaved {
             self.books.disown(failure);
         }
         self.bear_witness(saved.is_ok());
         for answer in std::mem::take(&mut self.answers) {
-            reply(answer, saved.as_ref().map_err(failure).copied());
+            reply(answer, saved.clone());
         }
         for answer in std::mem::take(&mut self.balances) {
             // Whoever asked may have gone.
@@ -458,9 +483,23 @@ impl Task {
         }
     }
 
-    fn stalled(&self) -> bool {
+    /// Whether too much waits for the store.
+    fn is_full(&self) -> bool {
         let unsaved = &self.books.unsaved;
-        unsaved.facts.len() + unsaved.checks.len() >= UNSAVED
+        unsaved.facts.len() + unsaved.checks.len() + unsaved.runs.len() >= UNSAVED
+    }
+
+    /// Whether the next try waits for its time: that much is not tried again for every question.
+    fn rests(&self) -> bool {
+        let waits = self.retry_at.is_some_and(|at| Instant::now() < at);
+        waits && self.is_full() && !self.ending
+    }
+
+    /// Why the store could not be written last.
+    fn trouble(&self) -> Failure {
+        let trouble = self.shared.trouble.borrow().clone();
+        let why = trouble.unwrap_or_else(|| "too much waits for the store".to_owned());
+        Failure::new(Reason::StoreFailed, why)
     }
 
     /// Takes in what is still queued and closes the store.

@@ -41,10 +41,12 @@ impl Books {
         }
         let told = document(finished);
         let run = &finished.check.run;
-        for (of, check) in &mut self.unsaved.checks {
-            if of == run && check.number == told.number {
-                check.clone_from(&told);
-            }
+        // It is among the newest, however many wait.
+        let mut checks = self.unsaved.checks.iter_mut().rev();
+        if let Some((_, check)) =
+            checks.find(|(of, check)| of == run && check.number == told.number)
+        {
+            *check = told;
         }
         if let Some(open) = self.runs.get_mut(run) {
             open.disowned = true;

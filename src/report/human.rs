@@ -234,6 +234,9 @@ pub fn counts(result: &RunResult, style: Style) -> String {
         counts.skip,
         result.checks.len(),
     );
+    if result.run.running {
+        text.push_str("the run has not ended yet\n");
+    }
     if let Some(why) = &result.run.cancelled {
         let _ = writeln!(text, "ended early: {why}");
     }

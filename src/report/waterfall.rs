@@ -20,7 +20,10 @@ pub fn run_heading(run: &RunHead, style: Style) -> String {
         "run {} · {} · {} · vantage {} · {} · postrider {}\n",
         run.id,
         moment(&run.started_at),
-        word(run.status),
+        match run.running {
+            true => "under way",
+            false => word(run.status),
+        },
         run.vantage,
         run.origin,
         run.version

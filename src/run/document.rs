@@ -16,7 +16,7 @@ use crate::result::{
     SourceResult, StatusWord, TargetResult, TlsResult,
 };
 
-/// What `cancelled` says of a run that never came to its end: replaced when it does.
+/// What `cancelled` says of a run that never came to its end.
 const UNFINISHED: &str = "the program ended before the run did";
 
 /// A shorter wait for one's turn is not worth a word.
@@ -54,6 +54,7 @@ pub fn head_at_start(started: &RunStarted) -> RunHead {
         started_at: started.started_at.to_string(),
         duration_seconds: 0.0,
         status: StatusWord::Error,
+        running: true,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         config_sha256: started.config_sha256.clone(),
         scenarios: started
@@ -64,7 +65,17 @@ pub fn head_at_start(started: &RunStarted) -> RunHead {
                 title: title.clone(),
             })
             .collect(),
+        cancelled: None,
+    }
+}
+
+/// The head of a run whose program ended before it did.
+#[must_use]
+pub fn head_cut_off(head: RunHead) -> RunHead {
+    RunHead {
+        running: false,
         cancelled: Some(UNFINISHED.to_owned()),
+        ..head
     }
 }
 
@@ -74,6 +85,7 @@ pub fn head_at_end(head: RunHead, finished: &RunFinished) -> RunHead {
     RunHead {
         duration_seconds: seconds(finished.took),
         status: status_word(finished.status),
+        running: false,
         cancelled: finished.cancelled.clone(),
         ..head
     }
@@ -82,7 +94,7 @@ pub fn head_at_end(head: RunHead, finished: &RunFinished) -> RunHead {
 /// Whether this is the head of a run that came to its end.
 #[must_use]
 pub fn has_ended(head: &RunHead) -> bool {
-    head.cancelled.as_deref() != Some(UNFINISHED)
+    !head.running && head.cancelled.as_deref() != Some(UNFINISHED)
 }
 
 /// The document of a check.

@@ -4,8 +4,12 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use super::error::StoreError;
+
+/// Longer than a look at the lock takes.
+const LOOKED: Duration = Duration::from_millis(20);
 
 /// Held as long as the store is open; the system lets go of it when the process dies, however it dies.
 /// The file holds the owner's process id, and is empty after an orderly end.
@@ -32,7 +36,13 @@ impl Lock {
             .mode(0o600)
             .open(&path)
             .map_err(unusable)?;
-        match file.try_lock() {
+        let mut locked = file.try_lock();
+        if matches!(locked, Err(TryLockError::WouldBlock)) {
+            // Somebody may only have looked whether it is held.
+            std::thread::sleep(LOOKED);
+            locked = file.try_lock();
+        }
+        match locked {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(StoreError::InUse {
@@ -49,6 +59,15 @@ impl Lock {
             .map_err(unusable)?;
         Ok(Self { file, after_crash })
     }
+}
+
+/// Whether a living process has the store of a state directory open.
+pub(super) fn is_held(directory: &Path) -> bool {
+    let Ok(file) = File::open(directory.join("lock")) else {
+        return false;
+    };
+    // It is given back at once, with the file.
+    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
 impl Drop for Lock {

@@ -106,6 +106,9 @@ impl Store {
         let opened = tokio::task::spawn_blocking(move || {
             let mut database = Database::open(&owned)?;
             let identity = database.work(identity::load_or_make)?;
+            if let Err(error) = database.work(runs::cut_off_left) {
+                tracing::warn!(%error, "runs that an earlier process left under way keep that name");
+            }
             Ok((database, identity))
         });
         let (database, identity) = opened.await.unwrap_or_else(|panic| {

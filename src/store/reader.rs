@@ -8,7 +8,7 @@ use super::database::{BUSY_TIMEOUT, FILE_NAME};
 use super::error::{Fault, StoreError};
 use super::ledger::{self, Verification};
 use super::runs::{self, RunSearch};
-use super::schema;
+use super::{lock, schema};
 use crate::result::RunHead;
 
 /// A report reads the hours of a period again for each series; the negative number means KiB.
@@ -70,6 +70,12 @@ impl Reader {
     /// When the store cannot be read.
     pub fn run_by_prefix(&self, prefix: &str) -> Result<RunSearch, StoreError> {
         self.read(|connection| runs::search(connection, prefix))
+    }
+
+    /// Whether a living process has the store open: what is under way in it is then really so.
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        self.path.parent().is_some_and(lock::is_held)
     }
 
     /// The newest run.

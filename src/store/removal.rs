@@ -107,7 +107,8 @@ pub(super) fn entries(
     Ok(removed)
 }
 
-/// Removes the oldest run that began before a time, or some of its checks when it has many.
+/// Removes the oldest run that began before a time, or some of its checks when it has many. A run under way stays: who
+/// started it must be known when its next checks are counted.
 pub(super) fn run(
     connection: &mut Connection,
     kind: Kind,
@@ -122,7 +123,10 @@ pub(super) fn run(
     let mut removed = Removed::default();
     let mut runs = transaction.prepare_cached(&format!(
         "SELECT id, status, started_at_us FROM runs
-         WHERE {condition} started_at_us < ?1 ORDER BY started_at_us LIMIT ?2"
+         WHERE {condition} started_at_us < ?1
+           AND NOT coalesce(CASE WHEN status = 'error' AND json_valid(head)
+                                 THEN json_extract(head, '$.running') END, 0)
+         ORDER BY started_at_us LIMIT ?2"
     ))?;
     let oldest: Vec<(String, String, i64)> = runs
         .query_map(params![before.as_microsecond(), number(CHECKS)], |row| {

@@ -5,16 +5,19 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use postrider_probes::outcome::Status;
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::error::{Fault, StoreError};
 use super::{Store, counts};
 use crate::histogram::series::is_manual;
 use crate::result::{CheckResult, RunHead, RunResult};
-use crate::run::document::result_of;
+use crate::run::document::{head_cut_off, result_of};
 
 /// Runs that an ambiguous beginning names.
 const CANDIDATES: usize = 10;
+
+/// Among so many of the newest runs those are looked for that an earlier process left under way.
+const LEFT_AMONG: u32 = 20_000;
 
 /// What the beginning of a run's id leads to.
 #[derive(Debug, Clone, PartialEq)]
@@ -152,6 +155,25 @@ pub(super) fn latest(connection: &Connection, limit: u32) -> Result<Vec<RunHead>
         heads.push(parse("run", &row.get::<_, String>(0)?)?);
     }
     Ok(heads)
+}
+
+/// Says of the runs that an earlier process left under way that they never came to their end. Nobody else writes: a run
+/// that is called under way from now on is one of this process.
+pub(super) fn cut_off_left(connection: &mut Connection) -> Result<(), Fault> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut statement = transaction.prepare(
+        "SELECT head FROM (SELECT head, status FROM runs ORDER BY started_at_us DESC LIMIT ?1)
+         WHERE CASE WHEN status = 'error' AND json_valid(head) THEN json_extract(head, '$.running') END",
+    )?;
+    let left = statement
+        .query_map([LEFT_AMONG], |row| row.get::<_, String>(0))?
+        .collect::<Result<Vec<_>, _>>()?;
+    drop(statement);
+    for head in left {
+        save(&transaction, &[head_cut_off(parse("run", &head)?)])?;
+    }
+    transaction.commit()?;
+    Ok(())
 }
 
 /// Writes runs; what is there already is replaced.

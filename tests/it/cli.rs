@@ -88,6 +88,10 @@ fn wrong_usage_is_2_and_the_nearest_word_is_offered() {
         (&["demo", "--fail-on", "degraded"], "--fail-on"),
         (&["explain", "connect-refusd"], "connect-refused"),
         (&["show", "nothing"], "no run is stored yet"),
+        (
+            &["serve", "--storage.retention.time", "59m"],
+            "at least 1h is kept",
+        ),
     ] {
         let output = postrider(home.path(), arguments);
         assert_eq!(

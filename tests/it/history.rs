@@ -42,6 +42,7 @@ fn head(id: &str, origin: &str, at: Timestamp, status: StatusWord) -> RunHead {
         version: "0.1.0".to_owned(),
         config_sha256: "00".to_owned(),
         scenarios: Vec::new(),
+        running: false,
         cancelled: None,
     }
 }
@@ -49,7 +50,7 @@ fn head(id: &str, origin: &str, at: Timestamp, status: StatusWord) -> RunHead {
 fn check(number: u32, at: Timestamp, status: StatusWord) -> CheckResult {
     let finding = FindingResult {
         status,
-        reason: "smtp-5xx".to_owned(),
+        reason: "connect-refused".to_owned(),
         message: "=HYPERLINK(\"http://evil.example/\")".to_owned(),
     };
     let failed = status == StatusWord::Fail;
@@ -189,7 +190,7 @@ async fn history_lists_filters_and_defuses() {
     );
     assert_eq!(
         lines[1],
-        "    smtp-5xx: =HYPERLINK(\"http://evil.example/\")"
+        "    connect-refused: =HYPERLINK(\"http://evil.example/\")"
     );
 
     let (_, out, _) = said(&postrider(
@@ -202,7 +203,8 @@ async fn history_lists_filters_and_defuses() {
         "run,number,started_at,origin,scenario,step,target,status,reason,message,duration_seconds"
     );
     assert!(
-        lines[1].ends_with(",fail,smtp-5xx,\"'=HYPERLINK(\"\"http://evil.example/\"\")\",0.25"),
+        lines[1]
+            .ends_with(",fail,connect-refused,\"'=HYPERLINK(\"\"http://evil.example/\"\")\",0.25"),
         "{out}"
     );
     assert_eq!(lines[2..], [""]);

@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use postrider_probes::outcome::{Finding, Mark, Outcome, Status, TranscriptLine};
 use postrider_probes::phase::Phase;
+use postrider_probes::post::EntryState;
 use postrider_probes::reason::Reason;
 use postrider_probes::target::{Role, Target};
 
 use tokio::sync::broadcast;
+use tokio::time::Instant;
 
 use super::bench::{Bench, key, patience, removals};
 use super::faults::{break_table, mend_store};
 use crate::config::plan::Source;
-use crate::ledger::sample::at;
+use crate::ledger::sample::{accepted, at, draft, id};
 use crate::pipeline::Told;
 use crate::result::{RunResult, StatusWord};
 use crate::run::document::{document, head_at_end, head_at_start, result_of};
@@ -143,11 +145,11 @@ async fn run_that_has_not_ended_does_not_read_like_one_that_passed() {
     report(&bench, finished(1)).await;
     let run = stored(&bench).await;
     assert_eq!(run.run.status, StatusWord::Error);
-    assert_eq!(
-        run.run.cancelled.as_deref(),
-        Some("the program ended before the run did")
-    );
+    assert_eq!((run.run.running, run.run.cancelled), (true, None));
     assert_eq!(run.checks.len(), 1);
+    report(&bench, ended()).await;
+    let run = stored(&bench).await.run;
+    assert_eq!((run.running, run.status), (false, StatusWord::Fail));
 }
 
 #[tokio::test(start_paused = true)]
@@ -262,4 +264,39 @@ async fn check_of_an_unknown_run_does_no_harm() {
         .expect("it is read");
     assert_eq!(found, RunSearch::None);
     let _account = bench.planned(1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_hangs_while_more_waits_for_the_store_than_is_kept() {
+    let bench = Bench::new().await;
+    report(&bench, started()).await;
+    let _account = bench.planned(1).await;
+    break_table(&bench, "checks");
+    for number in 1..=20_200 {
+        let sent = patience(bench.pipeline.events().send(passed(number))).await;
+        sent.expect("the pipeline lives");
+    }
+    bench.balance().await;
+    let refused = patience(bench.post.plan(draft(2))).await;
+    assert_eq!(
+        refused.map_err(|failure| failure.reason),
+        Err(Reason::StoreFailed)
+    );
+    // What became of a mail is never dropped.
+    let recorded = patience(bench.post.record(id(1), accepted(), Instant::now())).await;
+    assert_eq!(
+        recorded.map_err(|failure| failure.reason),
+        Err(Reason::StoreFailed)
+    );
+    patience(report(&bench, ended_well())).await;
+    patience(bench.pipeline.release(id(1))).await;
+
+    mend_store(&bench);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let run = stored(&bench).await;
+    assert_eq!(run.run.status, StatusWord::Error);
+    let kept = run.checks.len();
+    assert!((19_000..=20_000).contains(&kept), "{kept}");
+    assert_eq!(bench.stored(1).await.state(), EntryState::Accepted);
+    bench.post.plan(draft(2)).await.expect("it is planned");
 }

@@ -26,6 +26,11 @@ fn timed(number: u32, second: i64, status: StatusWord, connect: f64) -> CheckRes
     CheckResult {
         started_at: at(second).to_string(),
         phases_seconds: [("connect".to_owned(), connect), ("dns".to_owned(), 0.02)].into(),
+        reason: match status {
+            StatusWord::Fail => Some("connect-timeout".to_owned()),
+            StatusWord::Error => Some("overrun".to_owned()),
+            _ => None,
+        },
         ..check(number, status)
     }
 }

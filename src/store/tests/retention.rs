@@ -287,3 +287,28 @@ async fn a_jump_of_the_clock_removes_nothing() {
         .expect("it works");
     assert_eq!(period(&store, 0, 10, false).await.checks[0].counts.pass, 5);
 }
+
+#[tokio::test]
+async fn run_under_way_stays_however_old_it_is() {
+    let directory = directory();
+    let store = open(directory.path()).await;
+    let under_way = RunHead {
+        status: StatusWord::Error,
+        running: true,
+        ..scheduled("01OPEN", 0)
+    };
+    let batch = Batch {
+        runs: vec![under_way.clone()],
+        ..Batch::default()
+    };
+    store.commit(Arc::new(batch)).await.expect("it is written");
+    run(&store, "01ENDED", 0, StatusWord::Error, 1).await;
+    let least = Retention {
+        size: 1,
+        checks: 0,
+        ..Retention::default()
+    };
+    let done = maintain(&store, 500, least).await;
+    assert_eq!(done.runs, 1);
+    assert_eq!(store.latest_runs(9).await.expect("it is read"), [under_way]);
+}

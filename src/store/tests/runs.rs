@@ -5,7 +5,7 @@ use crate::ledger::sample::at;
 use postrider_probes::outcome::Status;
 
 use crate::result::{CheckResult, RunHead, SCHEMA_VERSION, SourceResult, StatusWord, TargetResult};
-use crate::store::{Batch, LastCheck, RunSearch, Store};
+use crate::store::{Batch, LastCheck, Reader, RunSearch, Store};
 
 pub(super) fn head(id: &str, second: i64) -> RunHead {
     RunHead {
@@ -18,6 +18,7 @@ pub(super) fn head(id: &str, second: i64) -> RunHead {
         version: "0.1.0".to_owned(),
         config_sha256: "00".to_owned(),
         scenarios: Vec::new(),
+        running: false,
         cancelled: None,
     }
 }
@@ -168,4 +169,48 @@ async fn each_check_is_known_as_it_ended_last() {
     };
     assert_eq!(store.last_checks(1).await.expect("read"), [newest]);
     assert!(store.size_bytes() > 4096);
+}
+
+#[tokio::test]
+async fn run_that_is_left_under_way_by_a_process_that_is_no_more_was_cut_off() {
+    let directory = directory();
+    let store = open(directory.path()).await;
+    let under_way = RunHead {
+        status: StatusWord::Error,
+        running: true,
+        ..head("01ABC", 1)
+    };
+    let batch = Batch {
+        runs: vec![under_way, head("02", 2)],
+        ..Batch::default()
+    };
+    store.commit(Arc::new(batch)).await.expect("it is written");
+    let reader = Reader::open(directory.path()).expect("it opens");
+    let reader = reader.expect("it is there");
+    let found = || match reader.run_by_prefix("01ABC").expect("it is read") {
+        RunSearch::One(run) => run.run,
+        other => panic!("one run, not {other:?}"),
+    };
+    assert!(found().running && reader.is_in_use());
+
+    store.close().await;
+    assert!(found().running && !reader.is_in_use());
+    let store = open(directory.path()).await;
+    let cut_off = found();
+    assert_eq!(
+        (
+            cut_off.running,
+            cut_off.status,
+            cut_off.cancelled.as_deref()
+        ),
+        (
+            false,
+            StatusWord::Error,
+            Some("the program ended before the run did")
+        )
+    );
+    assert_eq!(
+        store.latest_runs(1).await.expect("it is read"),
+        [head("02", 2)]
+    );
 }

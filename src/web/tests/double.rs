@@ -71,6 +71,7 @@ fn head(number: u32) -> RunHead {
         version: "0".to_owned(),
         config_sha256: String::new(),
         scenarios: Vec::new(),
+        running: false,
         cancelled: None,
     }
 }
