@@ -136,6 +136,7 @@ enum Command {
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
+    leave_no_core();
     // Usage errors exit with 2 and help with 0, as clap does by itself.
     let cli = Cli::parse();
     let output = Output::new(&cli.global);
@@ -169,6 +170,16 @@ pub fn main() -> ExitCode {
         problem.exit
     });
     ExitCode::from(exit.code())
+}
+
+/// A core file would hold passwords. Where the limit cannot be set, there is none to be set.
+fn leave_no_core() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    let _ = setrlimit(Resource::Core, none);
 }
 
 /// The command tree, for completions, man pages and tests.

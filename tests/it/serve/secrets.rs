@@ -102,6 +102,16 @@ async fn row_60_sown_secrets_are_in_no_output() {
             rest[..end].to_owned()
         };
 
+        // Nor will there be a core file with them.
+        let id = served.running.as_ref().unwrap().id();
+        let limits = std::fs::read_to_string(format!("/proc/{id}/limits")).unwrap();
+        let core = limits
+            .lines()
+            .find(|line| line.starts_with("Max core file size"))
+            .unwrap();
+        let words: Vec<&str> = core.split_whitespace().collect();
+        assert_eq!(&words[4..6], ["0", "0"], "{core}");
+
         // Every answer, with the login, without, and with a wrong one.
         let good = login(WEB_PASSWORD);
         let asked = |header: &str, method: &'static str, path: String, body: &'static str| {
