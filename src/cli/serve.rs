@@ -100,7 +100,7 @@ enum LogForm {
 
 /// Everything is counted by the hour: a shorter time would remove what is still being counted.
 fn retention(text: &str) -> Result<Period, String> {
-    let period: Period = text.parse().map_err(|error| format!("{error}"))?;
+    let period: Period = text.parse()?;
     match period.0 < SHORTEST_RETENTION {
         true => Err("at least 1h is kept".to_owned()),
         false => Ok(period),

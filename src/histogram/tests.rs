@@ -303,7 +303,8 @@ fn only_the_phase_in_which_a_check_broke_off_is_not_timed() {
     let data = [("connect", 0.5), ("data", 1.0), ("transit", 3.0)];
     let tls = [("connect", 0.5), ("ehlo", 0.1), ("starttls", 9.0)];
     let imap = [("connect", 0.5), ("tls", 0.1), ("imap-login", 9.0)];
-    let table: [(_, _, &[(&str, f64)], &[&str]); 17] = [
+    type Phases<'t> = &'t [(&'t str, f64)];
+    let table: [(_, _, Phases<'_>, &[&str]); 17] = [
         (StatusWord::Pass, None, &banner, &[]),
         // Each of these was answered; the answer was wrong.
         (fail, Some("dns-mismatch"), &dns, &[]),
