@@ -38,7 +38,11 @@ use series::{MOST_LABEL_SETS, Table};
 
 /// All metrics of the program.
 #[derive(Debug)]
-pub struct Metrics(Mutex<State>);
+pub struct Metrics {
+    state: Mutex<State>,
+    /// One exposition at a time: each one is a copy of everything.
+    exposing: Mutex<()>,
+}
 
 /// The fold.
 #[derive(Debug)]
@@ -88,7 +92,10 @@ impl Metrics {
             state.table.ensure(family, &[]);
         }
         state.take(plan, now);
-        Self(Mutex::new(state))
+        Self {
+            state: Mutex::new(state),
+            exposing: Mutex::new(()),
+        }
     }
 
     /// Goes on with another configuration. Series of what is not in it any more disappear; the others go on.
@@ -129,20 +136,28 @@ impl Metrics {
     /// The exposition for a scraper. `store_bytes`: the size of the store's files, when it is known.
     #[must_use]
     pub fn exposition(&self, format: Format, store_bytes: Option<u64>) -> Vec<u8> {
-        let process = Process::read();
-        let mut state = self.state();
-        let table = &mut state.table;
-        for (family, value) in process.values() {
-            table.set(family, &[], value);
-        }
-        if let Some(bytes) = store_bytes {
-            table.set(Family::StoreSize, &[], bytes as f64);
-        }
-        match format {
+        self.expose(store_bytes, |table| match format {
             Format::Text => text::encode(table, false).into_bytes(),
             Format::OpenMetrics => text::encode(table, true).into_bytes(),
             Format::Protobuf => protobuf::encode(table),
-        }
+        })
+    }
+
+    /// Encodes a copy: the pipeline tells what happened under the same lock, and waits for the copying alone.
+    fn expose<T>(&self, store_bytes: Option<u64>, encode: impl FnOnce(&Table) -> T) -> T {
+        let _one = self.exposing.lock().unwrap_or_else(PoisonError::into_inner);
+        let process = Process::read();
+        let table = {
+            let mut state = self.state();
+            for (family, value) in process.values() {
+                state.table.set(family, &[], value);
+            }
+            if let Some(bytes) = store_bytes {
+                state.table.set(Family::StoreSize, &[], bytes as f64);
+            }
+            state.table.clone()
+        };
+        encode(&table)
     }
 
     /// How many series there are, all samples of the classic text counted.
@@ -156,7 +171,7 @@ impl Metrics {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -155,6 +155,12 @@ async fn serve(global: &Global, args: &Args, output: &Output) -> Result<Exit, Pr
         scheduled = scheduled.count(),
         "starting"
     );
+    // Everything that can be wrong with the web is known before the first run starts and before anyone hears `ready`.
+    let settings = args.web.settings();
+    let web = tokio::task::spawn_blocking(move || web::check(settings))
+        .await
+        .map_err(Problem::not_tested)?
+        .map_err(Problem::usage)?;
     // Before the sockets: a second instance must hear of the first one's store, not of its port.
     let store = Store::open(&options.storage)
         .await
@@ -165,17 +171,15 @@ async fn serve(global: &Global, args: &Args, output: &Output) -> Result<Exit, Pr
         .map_err(Problem::not_tested)?;
     let (close, closing) = oneshot::channel::<()>();
     let control: Arc<dyn web::Control> = Arc::new(daemon.clone());
-    let settings = args.web.settings();
     let mut serving = tokio::spawn(async move {
         // Closed by a message, or because nobody is left to send one.
-        web::serve(listeners, control, settings, async { drop(closing.await) }).await
+        web::serve(web, listeners, control, async { drop(closing.await) }).await
     });
     let first = tokio::select! {
         first = attend(&daemon, args, &mut signals) => first,
         ended = &mut serving => {
-            // At the start, when its own configuration has mistakes, or when the system takes the sockets away.
+            // The system takes the sockets away, or gives no thread.
             let problem = match ended {
-                Ok(Err(problem @ web::ServeError::Configuration(_))) => Problem::usage(problem),
                 Ok(Err(problem)) => Problem::not_tested(problem),
                 _ => Problem::not_tested(anyhow::anyhow!("the web has ended")),
             };

@@ -187,10 +187,18 @@ fn read(path: &Path, sources: &mut Sources, problems: &mut Vec<Problem>) -> Opti
             return None;
         }
     };
-    // The format allows a file that says nothing.
+    // Elsewhere such a file means no TLS and no users. Here it is taken for what it mostly is: a file that was emptied by
+    // mistake, or is being written just now.
     let says_nothing = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');
     if text.lines().all(says_nothing) {
-        return Some(WebFile::default());
+        problems.push(
+            Problem::error(
+                "bad-value",
+                Place { file, line: 1, column: 1, width: 1 },
+                "the web configuration file is empty; to serve without TLS and users, start without --web.config.file",
+            ),
+        );
+        return None;
     }
     let mut tree = yaml::parse(file, &text, problems)?;
     refuse_unsupported(&mut tree, problems);

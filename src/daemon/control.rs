@@ -1,5 +1,7 @@
 //! The daemon as the web sees it.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::{Daemon, Refusal};
@@ -9,6 +11,9 @@ use crate::web::{
     self, Answer, Control, LedgerEntry, LedgerQuery, Metrics, MetricsFormat, NotReady, Origin,
     Refused, Rejected, Reloaded, RunQuery, Unavailable,
 };
+
+/// A read of the store for the web that takes longer is stopped; below the limit of a request, which is 30 s.
+const LONGEST_LOOK: Duration = Duration::from_secs(10);
 
 impl Control for Daemon {
     fn readiness(&self) -> Answer<'_, Vec<NotReady>> {
@@ -96,13 +101,10 @@ impl Daemon {
         look: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Unavailable> {
         let directory = self.0.options.storage.clone();
-        let looked = tokio::task::spawn_blocking(move || match Reader::open(&directory) {
-            Ok(Some(reader)) => look(&reader).map_err(|error| Unavailable(error.to_string())),
+        match Reader::look(directory, LONGEST_LOOK, look).await {
+            Ok(Some(found)) => Ok(found),
             Ok(None) => Err(Unavailable("there is no store".to_owned())),
             Err(error) => Err(Unavailable(error.to_string())),
-        });
-        looked
-            .await
-            .unwrap_or_else(|panic| Err(Unavailable(panic.to_string())))
+        }
     }
 }

@@ -23,7 +23,7 @@ pub(super) enum Value {
 }
 
 /// All series.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Table {
     families: Vec<BTreeMap<Labels, Value>>,
     held: usize,

@@ -98,6 +98,24 @@ fn target(mx: &str, address: &str) -> Target {
     }
 }
 
+#[test]
+fn the_pipeline_tells_while_an_exposition_is_encoded_and_no_second_one_is() {
+    let metrics = metrics();
+    let reload = |table: &Table| {
+        let (_, value) = table.of(Family::ConfigReloadSuccessful).next().unwrap();
+        format!("{value:?}")
+    };
+    let encoded = metrics.expose(None, |table| {
+        assert!(metrics.exposing.try_lock().is_err());
+        // Else the next line would wait for ever.
+        assert!(metrics.state.try_lock().is_ok());
+        metrics.reload_failed();
+        reload(table)
+    });
+    assert_eq!(encoded, "Number(1.0)", "what is encoded does not move");
+    assert_eq!(metrics.expose(None, reload), "Number(0.0)");
+}
+
 struct Run<'m> {
     metrics: &'m Metrics,
     id: &'static str,

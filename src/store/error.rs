@@ -1,6 +1,7 @@
 //! What can go wrong with the store, in words that say what to do.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::ErrorCode;
 use thiserror::Error;
@@ -108,6 +109,18 @@ pub enum StoreError {
         path: PathBuf,
         /// What the system said.
         problem: String,
+    },
+    /// A read was stopped.
+    #[error(
+        "reading the store {} took longer than {} s and was stopped",
+        path.display(),
+        within.as_secs()
+    )]
+    TookTooLong {
+        /// The database file.
+        path: PathBuf,
+        /// The time that it had.
+        within: Duration,
     },
     /// It was closed before.
     #[error("the store in {} is closed: the program is ending", path.display())]

@@ -1,8 +1,12 @@
 //! Looking into a store that another process may be writing: for `show`, `ledger`, `trace`.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
+use tokio::sync::oneshot;
+use tokio::task::JoinError;
+use tokio::time::timeout;
 
 use super::database::{BUSY_TIMEOUT, FILE_NAME};
 use super::error::{Fault, StoreError};
@@ -13,6 +17,9 @@ use crate::result::RunHead;
 
 /// A report reads the hours of a period again for each series; the negative number means KiB.
 const CACHE_KIB: i64 = -65_536;
+
+/// A read that is to stop and has not is told so again after this time.
+const STOPPED_AGAIN: Duration = Duration::from_millis(50);
 
 /// A store that is only read. It takes no lock, so it works beside a running instance.
 #[derive(Debug)]
@@ -43,6 +50,52 @@ impl Reader {
         };
         let connection = open().map_err(|fault: Fault| fault.on_opening(&path))?;
         Ok(Some(Self { connection, path }))
+    }
+
+    /// Opens the store and reads something on a thread of its own; `None` when there is no store. Returns only when that
+    /// thread has ended, so whoever counts such reads counts what is really at work.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; also when it takes longer than `within`, and then the statement is stopped.
+    pub async fn look<T: Send + 'static>(
+        directory: PathBuf,
+        within: Duration,
+        job: impl FnOnce(&Self) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<Option<T>, StoreError> {
+        let path = directory.join(FILE_NAME);
+        let (opened, handle) = oneshot::channel();
+        let mut reading = tokio::task::spawn_blocking(move || {
+            let Some(reader) = Self::open(&directory)? else {
+                return Ok(None);
+            };
+            // Nobody takes it when the time is over already: then nothing is read.
+            match opened.send(reader.connection.get_interrupt_handle()) {
+                Ok(()) => job(&reader).map(Some),
+                Err(_) => Ok(None),
+            }
+        });
+        let failed = |problem: JoinError| StoreError::Failed {
+            path: path.clone(),
+            problem: problem.to_string(),
+        };
+        if let Ok(read) = timeout(within, &mut reading).await {
+            return read.map_err(failed)?;
+        }
+        let mut handle = handle;
+        handle.close();
+        if let Ok(handle) = handle.try_recv() {
+            // Between two statements there is nothing to stop.
+            loop {
+                handle.interrupt();
+                if timeout(STOPPED_AGAIN, &mut reading).await.is_ok() {
+                    break;
+                }
+            }
+        } else {
+            // It still opens: that takes no longer than a lock is waited for.
+            let _ = reading.await;
+        }
+        Err(StoreError::TookTooLong { path, within })
     }
 
     /// Folds every event again and compares the result with what is kept beside the events.

@@ -54,7 +54,7 @@ async fn runs_of(site: &Site, uri: Uri) -> Result<Reply, Reply> {
         before: name("before", asked.before)?,
     };
     let mut runs = site
-        .ask(move |control| async move { control.runs(query).await })
+        .read(move |control| async move { control.runs(query).await })
         .await?
         .map_err(unavailable)?;
     // One more than asked for says that there is another page.
@@ -89,7 +89,7 @@ async fn start(site: &Site, call: Call) -> Result<Reply, Reply> {
         .ask(move |control| async move { control.start_run(scenario, origin).await })
         .await?;
     let run = started.map_err(refused)?;
-    let place = HeaderValue::try_from(format!("/runs/{run}"));
+    let place = HeaderValue::try_from(format!("/api/v1/runs/{run}"));
     let mut reply = answer::json(StatusCode::ACCEPTED, &RunStarted { run });
     if let Ok(place) = place {
         reply.headers_mut().insert(LOCATION, place);
@@ -106,7 +106,7 @@ async fn run_of(site: &Site, call: Call) -> Result<Reply, Reply> {
     let none = || answer::problem(StatusCode::NOT_FOUND, "there is no such run");
     let id = name("the id", call.name)?.ok_or_else(none)?;
     let found = site
-        .ask(move |control| async move { control.run(id).await })
+        .read(move |control| async move { control.run(id).await })
         .await?
         .map_err(unavailable)?;
     Ok(answer::json(StatusCode::OK, &found.ok_or_else(none)?))
@@ -128,7 +128,7 @@ async fn ledger_of(site: &Site, uri: Uri) -> Result<Reply, Reply> {
         until: asked.until,
     };
     let entries = site
-        .ask(move |control| async move { control.ledger(query).await })
+        .read(move |control| async move { control.ledger(query).await })
         .await?
         .map_err(unavailable)?;
     let list = LedgerList {

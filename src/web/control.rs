@@ -18,8 +18,8 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// The running daemon, as the web sees it. Every call is limited in time from outside and may be dropped half way, so
 /// what has to be finished once begun (a reload, a run) must not live in the future itself.
 pub trait Control: Send + Sync + 'static {
-    /// Everything that keeps the daemon from its work; empty when it is ready: the configuration is loaded, the store
-    /// can be written, the scheduler ticks.
+    /// Everything that keeps the daemon from its work; empty when it is ready: the store can be written, the
+    /// scheduler goes round, the program is not ending. A configuration that was refused is none: the old one runs.
     fn readiness(&self) -> Answer<'_, Vec<NotReady>>;
 
     /// All metrics.
@@ -48,7 +48,7 @@ pub trait Control: Send + Sync + 'static {
 /// One thing that keeps the daemon from its work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotReady {
-    /// The part: `configuration`, `store`, `scheduler`.
+    /// The part: `store`, `scheduler`, `program`.
     pub what: String,
     /// What is wrong with it, in one sentence.
     pub why: String,

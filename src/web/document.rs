@@ -98,7 +98,7 @@ pub struct Readiness {
 /// One thing that keeps the daemon from its work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ReadinessReason {
-    /// The part: `configuration`, `store`, `scheduler`.
+    /// The part: `store`, `scheduler`, `program`.
     pub what: String,
     /// What is wrong with it; only for those who may look.
     #[serde(skip_serializing_if = "Option::is_none")]

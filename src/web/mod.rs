@@ -99,19 +99,44 @@ pub enum ServeError {
     Io(#[from] std::io::Error),
 }
 
+/// A web that can be served: its configuration file has been read, certificate and key work together.
+#[derive(Debug)]
+pub struct Checked {
+    settings: Settings,
+    guarded: protection::Guarded,
+    stamps: protection::Stamps,
+}
+
+/// Reads the web configuration file, so that its mistakes are known before anything else begins.
+///
+/// # Errors
+/// When it has mistakes.
+pub fn check(settings: Settings) -> Result<Checked, ServeError> {
+    let (guarded, stamps) = protection::Guarded::load(settings.config_file.clone())
+        .map_err(|mistakes| ServeError::Configuration(mistakes.trim_end().to_owned()))?;
+    Ok(Checked {
+        settings,
+        guarded,
+        stamps,
+    })
+}
+
 /// Serves until `shutdown`, and then for as long as the requests under way need, but not longer than their limit. Must
 /// be called inside the daemon's runtime: what the requests ask of `control` runs there.
 ///
 /// # Errors
-/// At the start, when the web configuration has mistakes; later never because of a client.
+/// When the system refuses; never because of a client.
 pub async fn serve(
+    checked: Checked,
     listeners: Vec<TcpListener>,
     control: Arc<dyn Control>,
-    settings: Settings,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    let (guarded, stamps) = protection::Guarded::load(settings.config_file.clone())
-        .map_err(|mistakes| ServeError::Configuration(mistakes.trim_end().to_owned()))?;
+    let Checked {
+        settings,
+        guarded,
+        stamps,
+    } = checked;
     let addresses: Vec<SocketAddr> = listeners
         .iter()
         .map(TcpListener::local_addr)

@@ -82,7 +82,7 @@ pub(super) async fn metrics(site: Arc<Site>, call: Call) -> Reply {
     let accept = call.request.headers().get_all(ACCEPT).into_iter();
     let accept: Vec<&str> = accept.filter_map(|value| value.to_str().ok()).collect();
     let format = MetricsFormat::negotiate(Some(&accept.join(",")));
-    let asked = site.ask(move |control| async move { control.metrics(format).await });
+    let asked = site.expose(move |control| async move { control.metrics(format).await });
     match asked.await {
         Ok(metrics) => answer::reply(
             StatusCode::OK,

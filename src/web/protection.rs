@@ -25,6 +25,24 @@ pub(super) struct Protection {
     pub(super) users: BTreeMap<String, PasswordHash>,
 }
 
+impl Protection {
+    /// A slip of the pen must not open a listener that runs: TLS and logins end with a restart alone.
+    fn may_become(&self, after: Self) -> Result<Self, String> {
+        let dropped = match (
+            self.tls.is_some() && after.tls.is_none(),
+            !self.users.is_empty() && after.users.is_empty(),
+        ) {
+            (false, false) => return Ok(after),
+            (true, false) => "TLS",
+            (false, true) => "logins",
+            (true, true) => "TLS and logins",
+        };
+        Err(format!(
+            "it would switch {dropped} off; restart to switch protection off"
+        ))
+    }
+}
+
 /// The protection of now. What cannot be used is logged, and the one before goes on.
 #[derive(Debug)]
 pub(super) struct Guarded {
@@ -78,7 +96,8 @@ impl Guarded {
     /// Takes the new files over, or says once what is wrong with them.
     fn read_again(&self, path: &Path) -> Stamps {
         let (protection, stamps) = read(path);
-        match protection {
+        let before = self.now();
+        match protection.and_then(|after| before.may_become(after)) {
             Ok(protection) => {
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) =
                     Arc::new(protection);

@@ -1,5 +1,7 @@
-//! Listeners and connections, on a runtime of their own: however many ask, the probes lose at most one core of theirs,
-//! and no worker of theirs is ever busy with a request.
+//! Listeners and connections, on a runtime of their own: one thread, and a few for what blocks. What a request asks of the
+//! daemon runs on the daemon's runtime. What is costly there takes turns: two reads of the store and one exposition (see
+//! `site`), each on a thread for what blocks, and one reload. Processors and disk are shared, so a request can delay a
+//! probe; this is what bounds by how much.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

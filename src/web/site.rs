@@ -14,6 +14,10 @@ use super::protection::Guarded;
 
 /// Questions to the daemon that are open at the same time, asked for or given up.
 const MOST_QUESTIONS: usize = 64;
+/// Reads of the store at the same time: each one may keep a core and the disk busy.
+const MOST_READS: usize = 2;
+/// Expositions at the same time: each one is a copy of all series, and their text.
+const MOST_EXPOSITIONS: usize = 1;
 
 /// What the handlers share.
 pub(super) struct Site {
@@ -22,6 +26,8 @@ pub(super) struct Site {
     pub(super) enable_lifecycle: bool,
     pub(super) external_url: Option<Uri>,
     daemon: Daemon,
+    reads: Arc<Semaphore>,
+    expositions: Arc<Semaphore>,
 }
 
 /// The daemon lives on its own runtime. Whatever it is asked runs there: a client that goes away cannot cut a reload in
@@ -50,7 +56,52 @@ impl Site {
                 runtime,
                 questions: Arc::new(Semaphore::new(MOST_QUESTIONS)),
             },
+            reads: Arc::new(Semaphore::new(MOST_READS)),
+            expositions: Arc::new(Semaphore::new(MOST_EXPOSITIONS)),
         }
+    }
+
+    /// Asks for something that is read from the store.
+    pub(super) async fn read<T, F>(
+        &self,
+        question: impl FnOnce(Arc<dyn Control>) -> F + Send + 'static,
+    ) -> Result<T, Reply>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send,
+    {
+        self.ask_in_turn(&self.reads, question).await
+    }
+
+    /// Asks for all metrics.
+    pub(super) async fn expose<T, F>(
+        &self,
+        question: impl FnOnce(Arc<dyn Control>) -> F + Send + 'static,
+    ) -> Result<T, Reply>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send,
+    {
+        self.ask_in_turn(&self.expositions, question).await
+    }
+
+    /// Waits for the turn, as long as the request may take, and does not count as an open question meanwhile. The turn
+    /// ends with the daemon's answer, whether or not anyone still waits for that.
+    async fn ask_in_turn<T, F>(
+        &self,
+        turns: &Arc<Semaphore>,
+        question: impl FnOnce(Arc<dyn Control>) -> F + Send + 'static,
+    ) -> Result<T, Reply>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send,
+    {
+        let turn = Arc::clone(turns).acquire_owned().await;
+        self.ask(move |control| async move {
+            let _turn = turn;
+            question(control).await
+        })
+        .await
     }
 
     /// Asks the daemon.

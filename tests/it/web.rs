@@ -73,9 +73,9 @@ fn served(daemon: &Arc<Daemon>, settings: Settings) -> SocketAddr {
     let address = listeners[0].local_addr().unwrap();
     let control: Arc<dyn Control> = Arc::<Daemon>::clone(daemon);
     tokio::spawn(web::serve(
+        web::check(settings).unwrap(),
         listeners,
         control,
-        settings,
         std::future::pending(),
     ));
     address

@@ -59,9 +59,14 @@ basic_auth_users:
 }
 
 #[test]
-fn a_file_that_says_nothing_is_a_file() {
+fn a_file_that_says_nothing_is_a_mistake() {
     for text in ["", "\n", "# later\n\n"] {
-        assert_eq!(load(text), Ok(WebFile::default()), "{text:?}");
+        assert_eq!(
+            load(text).unwrap_err(),
+            "web.yaml:1:1: error[bad-value]: the web configuration file is empty; to serve without TLS and users, start \
+             without --web.config.file\n",
+            "{text:?}"
+        );
     }
 }
 

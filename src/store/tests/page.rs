@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::runs::head;
 use super::{directory, open, write};
@@ -6,7 +7,7 @@ use crate::ledger::Ledger;
 use crate::ledger::fact::{Fact, Noted};
 use crate::ledger::sample::{accepted, at, id, planned};
 use crate::result::{RunHead, ScenarioResult};
-use crate::store::{Batch, EntryPage, ListedEntry, Reader, RunPage};
+use crate::store::{Batch, EntryPage, ListedEntry, Reader, RunPage, StoreError};
 
 fn run_of(id: &str, second: i64, scenario: &str) -> RunHead {
     RunHead {
@@ -99,4 +100,26 @@ async fn entries_come_newest_first_and_filtered() {
         ..all
     };
     assert!(found(elsewhere).is_empty());
+}
+
+#[tokio::test]
+async fn a_look_that_takes_too_long_is_stopped() {
+    let directory = directory();
+    let look = |sql: &'static str, within| {
+        Reader::look(directory.path().to_owned(), within, move |reader| {
+            reader.read(|connection| Ok(connection.query_row(sql, [], |row| row.get::<_, i64>(0))?))
+        })
+    };
+    let long = Duration::from_secs(60);
+    assert_eq!(look("SELECT 7", long).await.unwrap(), None);
+    let _store = open(directory.path()).await;
+    assert_eq!(look("SELECT 7", long).await.unwrap(), Some(7));
+    // It would never end by itself.
+    let endless =
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
+    let stopped = look(endless, Duration::from_millis(300)).await.unwrap_err();
+    assert!(
+        matches!(stopped, StoreError::TookTooLong { .. }),
+        "{stopped}"
+    );
 }

@@ -153,6 +153,46 @@ async fn open_questions_are_limited() {
 }
 
 #[tokio::test]
+async fn what_costs_is_done_in_turn_and_keeps_nobody_else_waiting() {
+    let web = Arc::new(Web::start(lifecycle()).await);
+    web.double
+        .costly
+        .forget_permits(tokio::sync::Semaphore::MAX_PERMITS);
+    let asking: Vec<_> = [
+        "/api/v1/runs",
+        "/api/v1/runs/RUN1",
+        "/api/v1/ledger",
+        "/metrics",
+    ]
+    .into_iter()
+    .cycle()
+    .take(80)
+    .map(|path| {
+        let web = Arc::clone(&web);
+        tokio::spawn(async move { web.ask("GET", path).await.status })
+    })
+    .collect();
+    let at_work = |web: &Web| {
+        let of = |count: &std::sync::atomic::AtomicU32| count.load(Ordering::SeqCst);
+        (of(&web.double.reading), of(&web.double.exposing))
+    };
+    web.until("the first ones are at work", async |web| {
+        at_work(web) == (2, 1)
+    })
+    .await;
+    // More than the questions that may be open wait, and all else is answered.
+    for _ in 0..20 {
+        assert_eq!(web.ask("GET", "/-/ready").await.status, 200);
+        assert_eq!(at_work(&web), (2, 1));
+    }
+    assert_eq!(web.ask("POST", "/-/reload").await.status, 200);
+    web.double.costly.add_permits(1);
+    for asked in asking {
+        assert_eq!(asked.await.unwrap(), 200);
+    }
+}
+
+#[tokio::test]
 async fn heads_are_bounded() {
     let web = Web::start(lifecycle()).await;
     let long = "x".repeat(40 * 1024);

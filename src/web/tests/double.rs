@@ -20,6 +20,12 @@ pub(super) struct Double {
     pub(super) metrics: Mutex<String>,
     /// Reloads wait for a permit.
     pub(super) go: Semaphore,
+    /// Reads of the store wait for a permit, and so do expositions.
+    pub(super) costly: Semaphore,
+    /// Reads of the store that wait now.
+    pub(super) reading: AtomicU32,
+    /// Expositions that wait now.
+    pub(super) exposing: AtomicU32,
     /// A reload waits.
     pub(super) waiting: AtomicBool,
     pub(super) faulty: AtomicBool,
@@ -36,6 +42,9 @@ impl Default for Double {
             mistakes: Mutex::default(),
             metrics: Mutex::new("postrider_build_info 1\n".to_owned()),
             go: Semaphore::new(Semaphore::MAX_PERMITS),
+            costly: Semaphore::new(Semaphore::MAX_PERMITS),
+            reading: AtomicU32::new(0),
+            exposing: AtomicU32::new(0),
             waiting: AtomicBool::new(false),
             faulty: AtomicBool::new(false),
             reloads: AtomicU32::new(0),
@@ -50,6 +59,12 @@ impl Double {
     /// How often something was changed.
     pub(super) fn acts(&self) -> usize {
         self.reloads.load(Ordering::SeqCst) as usize + self.runs_started.lock().unwrap().len()
+    }
+
+    async fn cost(&self, count: &AtomicU32) {
+        count.fetch_add(1, Ordering::SeqCst);
+        let _permit = self.costly.acquire().await.unwrap();
+        count.fetch_sub(1, Ordering::SeqCst);
     }
 
     fn broken(&self) -> Result<(), Unavailable> {
@@ -83,6 +98,7 @@ impl Control for Double {
 
     fn metrics(&self, format: MetricsFormat) -> Answer<'_, Metrics> {
         Box::pin(async move {
+            self.cost(&self.exposing).await;
             assert!(!self.faulty.load(Ordering::SeqCst), "a fault in the daemon");
             Metrics {
                 content_type: format.content_type(),
@@ -127,6 +143,7 @@ impl Control for Double {
 
     fn runs(&self, query: RunQuery) -> Answer<'_, Result<Vec<RunHead>, Unavailable>> {
         Box::pin(async move {
+            self.cost(&self.reading).await;
             self.broken()?;
             let heads = (0..5).rev().map(head).take(query.limit as usize).collect();
             self.run_queries.lock().unwrap().push(query);
@@ -136,6 +153,7 @@ impl Control for Double {
 
     fn run(&self, id: String) -> Answer<'_, Result<Option<RunResult>, Unavailable>> {
         Box::pin(async move {
+            self.cost(&self.reading).await;
             self.broken()?;
             Ok((id == "RUN1").then(|| RunResult {
                 schema_version: "1.0".to_owned(),
@@ -148,6 +166,7 @@ impl Control for Double {
 
     fn ledger(&self, query: LedgerQuery) -> Answer<'_, Result<Vec<LedgerEntry>, Unavailable>> {
         Box::pin(async move {
+            self.cost(&self.reading).await;
             self.broken()?;
             self.ledger_queries.lock().unwrap().push(query);
             Ok(Vec::new())

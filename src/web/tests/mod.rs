@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::{Limits, ServeError, Settings, bind, serve};
+use super::{Limits, ServeError, Settings, bind, check, serve};
 use double::Double;
 
 /// Nothing in here takes longer on the slowest machine.
@@ -51,9 +51,12 @@ impl Web {
         let double = Arc::new(Double::default());
         let (stop, stopped) = oneshot::channel();
         let control: Arc<dyn super::Control> = Arc::<Double>::clone(&double);
-        let serving = tokio::spawn(serve(listeners, control, settings, async {
-            let _ = stopped.await;
-        }));
+        let serving = tokio::spawn(async move {
+            serve(check(settings)?, listeners, control, async {
+                let _ = stopped.await;
+            })
+            .await
+        });
         Self {
             address,
             double,

@@ -222,7 +222,7 @@ async fn a_run_is_started_and_its_place_named() {
         .await;
     assert_eq!(
         (answer.status, answer.header("location")),
-        (202, "/runs/01J9Z3")
+        (202, "/api/v1/runs/01J9Z3")
     );
     assert_eq!(answer.json(), serde_json::json!({ "run": "01J9Z3" }));
     let (_, origin) = web.double.runs_started.lock().unwrap()[0].clone();

@@ -115,6 +115,44 @@ async fn row_57_tls_and_users_by_file_and_changes_without_restart() {
 }
 
 #[tokio::test]
+async fn a_new_file_without_tls_or_users_opens_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let trusted = write_certificate(directory);
+    write_web_file(directory, "open sesame");
+    let web = Web::start(Settings {
+        config_file: Some(directory.join("web.yaml")),
+        limits: short(),
+        ..lifecycle()
+    })
+    .await;
+    let right = client(&web, directory, &trusted, "open sesame");
+    let stranger = Client {
+        login: None,
+        ..right.clone()
+    };
+    assert_eq!(status(&right).await, Some(200));
+    let headers = "http_server_config: { headers: { X-Frame-Options: DENY } }\n";
+    let users = format!("basic_auth_users: {{ alice: \"{}\" }}\n", hash("changed"));
+    let tls = "tls_server_config: { cert_file: server.pem, key_file: server.key }\n";
+    for text in ["", "# later\n", "{}\n", headers, &users, tls] {
+        std::fs::write(directory.join("web.yaml"), text).unwrap();
+        // Ten times the interval at which it is looked at; were it taken over, one of these would show it.
+        for _ in 0..10 {
+            assert_eq!(status(&right).await, Some(200), "{text:?}");
+            assert_eq!(status(&stranger).await, Some(401), "{text:?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+    write_web_file(directory, "changed");
+    let changed = client(&web, directory, &trusted, "changed");
+    web.until("what protects as much is read", async |_| {
+        status(&changed).await == Some(200)
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn plain_http_is_not_answered_where_tls_is_spoken() {
     let directory = tempfile::tempdir().unwrap();
     write_certificate(directory.path());
@@ -152,6 +190,10 @@ async fn a_file_with_mistakes_prevents_the_start() {
     let file = directory.path().join("web.yaml");
     for (text, part) in [
         ("tls_config: {}\n", "web.yaml:1:1: error[unknown-key]"),
+        (
+            "",
+            "web.yaml:1:1: error[bad-value]: the web configuration file is empty",
+        ),
         (
             "tls_server_config: {cert_file: none.pem, key_file: none.key}\n",
             "none.pem cannot be read",

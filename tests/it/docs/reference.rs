@@ -447,3 +447,22 @@ fn takes(value: &Value, inner: &Value) -> String {
         (_, other) => other.unwrap_or("").to_owned(),
     }
 }
+
+#[test]
+fn http_page_names_every_part_that_can_be_unready() {
+    let page = read("docs/src/reference/http.md");
+    let row = page
+        .lines()
+        .find(|line| line.contains("`/-/ready`"))
+        .unwrap();
+    let (_, named) = row.split_once("as JSON: ").unwrap();
+    let named: Vec<&str> = named.split('`').skip(1).step_by(2).collect();
+    let all_wrong = postrider::daemon::Facts {
+        store: Some("disk full".to_owned()),
+        since_tick: std::time::Duration::from_secs(3600),
+        ending: true,
+    };
+    let reasons = postrider::daemon::readiness(&all_wrong);
+    let parts: Vec<&str> = reasons.iter().map(|reason| reason.what).collect();
+    assert_eq!(named, parts);
+}

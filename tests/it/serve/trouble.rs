@@ -112,6 +112,25 @@ async fn wrong_web_configuration_is_2_and_an_address_in_use_is_3() {
         .await;
     assert_eq!(ran.code, 2, "{}", ran.stderr);
     assert!(ran.stderr.contains("basic_auth_user"), "{}", ran.stderr);
+    // Nothing has begun: a run that is cut off at once would book mail that nobody awaits.
+    assert!(!served.lab.directory().join("state").exists());
+    let empty = served.lab.write("web.yaml", "# later\n");
+    let socket = served.lab.directory().join("notify");
+    let manager = tokio::net::UnixDatagram::bind(&socket).unwrap();
+    let program = served.lab.again().args(QUIETLY);
+    let ran = program
+        .args(["--web.config.file", empty.to_str().unwrap()])
+        .env("NOTIFY_SOCKET", &socket)
+        .end()
+        .await;
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    let message = "error: the web configuration has mistakes\nweb.yaml:1:1: error[bad-value]: the web configuration file is \
+                   empty; to serve without TLS and users, start without --web.config.file\n";
+    assert!(ran.stderr.contains(message), "{}", ran.stderr);
+    assert!(
+        manager.try_recv(&mut [0; 64]).is_err(),
+        "the service manager heard something"
+    );
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let ran = served
