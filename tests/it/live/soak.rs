@@ -9,7 +9,6 @@ fn run(soak: &Soak) -> Report {
     let report = soak
         .run(Path::new(env!("CARGO_BIN_EXE_postrider")))
         .expect("the laboratory works");
-    println!("{report}");
     let balance = &report.balance;
     assert!(balance.unexplained.is_empty(), "{report}");
     assert!(balance.is_settled(), "{report}");
