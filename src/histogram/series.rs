@@ -112,9 +112,7 @@ fn broke_in(reason: Reason) -> Option<RangeInclusive<Phase>> {
         Reason::ConnectReset => Some(Phase::Connect..=Phase::Data),
         Reason::ImapUnavailable => Some(Phase::Connect..=Phase::ImapFetch),
         // What waits for a mail is cut off in `transit`, long after the dialogue came to its end.
-        Reason::HttpTimeout | Reason::Overrun | Reason::Cancelled | Reason::Internal => {
-            Some(Phase::Dns..=Phase::Release)
-        }
+        Reason::Overrun | Reason::Cancelled | Reason::Internal => Some(Phase::Dns..=Phase::Release),
         _ => None,
     }
 }

@@ -28,6 +28,8 @@ fn row_52_killed_at_200_random_points_it_loses_and_invents_nothing() {
     });
     assert_eq!(report.killed, 200);
     assert!(report.balance.accepted > 50, "{report}");
+    // Nothing but the program was disturbed.
+    assert_eq!(report.balance.duplicated, 0, "{report}");
 }
 
 #[test]

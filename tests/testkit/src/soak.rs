@@ -159,9 +159,10 @@ impl std::fmt::Display for Report {
         writeln!(f, "  ledger: {}", states.join(", "))?;
         writeln!(
             f,
-            "  unexplained: {}, still awaited: {}",
+            "  unexplained: {}, still awaited: {}, put into the mailbox twice by the platform: {}",
             balance.unexplained.len(),
-            balance.awaited
+            balance.awaited,
+            balance.duplicated
         )?;
         writeln!(
             f,

@@ -25,6 +25,8 @@ pub struct Balance {
     pub accepted: usize,
     /// Mails that were put into a mailbox.
     pub delivered: usize,
+    /// Mails that the platform put into the mailbox more than once, and the ledger says so.
+    pub duplicated: usize,
     /// Mails taken or delivered of which the ledger does not say so yet.
     pub awaited: usize,
     /// One line for each mail that does not add up.
@@ -49,16 +51,19 @@ impl Balance {
                 |of: &BTreeMap<String, usize>| of.get(&entry.message_id).copied().unwrap_or(0);
             let (taken, put) = (times(&times_accepted), times(&times_delivered));
             let said = entry.state.as_str();
+            let unexplained = &mut balance.unexplained;
             let mut wrong = |what: &str| {
-                balance.unexplained.push(format!(
+                unexplained.push(format!(
                     "{} is {said} with {} copies, {what}: taken {taken}, delivered {put} times",
                     entry.message_id, entry.copies
                 ));
             };
             match (taken, put, said) {
                 (2.., ..) => wrong("sent twice"),
-                (1, 1, "delivered") if entry.copies == 1 => {}
-                (1, 1, "delivered") => wrong("copies miscounted"),
+                (1, 1.., "delivered") if entry.copies as usize != put => wrong("copies miscounted"),
+                (1, 1, "delivered") => {}
+                // The platform itself did that, as when a mailbox goes away in mid-delivery; the ledger has to say so.
+                (1, 2.., "delivered") => balance.duplicated += 1,
                 (1, 0 | 1, "accepted" | "overdue" | "uncertain" | "planned") => {
                     balance.awaited += 1
                 }
@@ -172,6 +177,8 @@ Nov 21 12:00:02 h postfix/qmgr[5]: AAA: removed
             (1, 0, "accepted", 0, 1, ""),
             (1, 1, "uncertain", 0, 1, ""),
             (1, 1, "delivered", 2, 0, "copies miscounted"),
+            (1, 2, "delivered", 2, 0, ""),
+            (1, 2, "delivered", 1, 0, "copies miscounted"),
             (2, 2, "delivered", 2, 0, "sent twice"),
             (1, 1, "not-sent", 0, 0, "wrong in the books"),
             (0, 0, "accepted", 0, 0, "wrong in the books"),
