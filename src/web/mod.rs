@@ -1,5 +1,5 @@
 //! The operational HTTP surface of `postrider serve`: health, reload, metrics, the API. It talks to the daemon only
-//! through [`Control`]. [`routes`] is the one table of what can be asked; a dashboard adds its pages there.
+//! through [`Control`]. `routes` is the one table of what can be asked; a dashboard adds its pages there.
 
 mod answer;
 mod api;
