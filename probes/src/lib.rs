@@ -9,6 +9,7 @@ pub mod kinds;
 pub mod limit;
 pub mod message;
 pub mod mx;
+pub mod names;
 pub mod net;
 pub mod outcome;
 pub mod phase;
