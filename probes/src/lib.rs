@@ -10,6 +10,7 @@ pub mod limit;
 pub mod message;
 pub mod mx;
 pub mod net;
+pub mod observation;
 pub mod outcome;
 pub mod phase;
 pub mod post;
