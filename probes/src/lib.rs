@@ -11,6 +11,7 @@ pub mod message;
 pub mod mx;
 pub mod names;
 pub mod net;
+pub mod observation;
 pub mod outcome;
 pub mod phase;
 pub mod post;
