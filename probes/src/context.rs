@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::account::{MailboxAccount, Sender, Trust};
+use crate::inventory::Node;
 use crate::kinds::deliver::MessageDefaults;
 use crate::limit::Awaited;
 use crate::net::Net;
@@ -53,6 +54,10 @@ pub struct PlatformDefaults {
     pub trust: Trust,
     /// Local address for outgoing connections.
     pub source_address: Option<std::net::IpAddr>,
+    /// Mail domains of the platform.
+    pub domains: Vec<String>,
+    /// Its filter nodes.
+    pub nodes: Vec<Node>,
 }
 
 /// What one check gets.

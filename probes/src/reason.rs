@@ -40,6 +40,7 @@ reasons! {
     DnsMismatch "dns-mismatch" Fail "The records are not the expected ones.";
     DnsLame "dns-lame" Fail "A name server of the zone does not hold the zone.";
     DnsDisagreement "dns-disagreement" Fail "The name servers of one zone do not say the same.";
+    PtrMismatch "ptr-mismatch" Fail "The reverse name of an address is missing, is another one, or does not lead back.";
     DnsBogus "dns-bogus" Fail "The answer failed DNSSEC validation.";
     ConnectRefused "connect-refused" Fail "The address refused the connection.";
     ConnectTimeout "connect-timeout" Fail "The address did not answer the connection attempt in time.";

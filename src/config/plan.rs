@@ -2,7 +2,7 @@
 //! that could have been known when it was loaded.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,6 +13,8 @@ use postrider_probes::context::PlatformDefaults;
 use postrider_probes::kinds::deliver::{Family, MessageDefaults};
 use postrider_probes::setting::{Spanned, Template, Variables};
 use serde_json::Value;
+
+pub use postrider_probes::inventory::Node;
 
 /// Everything that the files say.
 #[derive(Debug, Clone)]
@@ -82,21 +84,6 @@ pub struct UpdateWindow {
     pub timezone: String,
     /// Its length.
     pub lasts: Duration,
-}
-
-/// One filter node.
-#[derive(Debug, Clone)]
-pub struct Node {
-    /// Its name in the configuration.
-    pub name: String,
-    /// Its server name: PTR, banner and EHLO name.
-    pub server_name: Option<String>,
-    /// Addresses that serve the lowest MX preference.
-    pub primary: Vec<IpAddr>,
-    /// Addresses that serve the others.
-    pub fallback: Vec<IpAddr>,
-    /// Data centre.
-    pub site: Option<String>,
 }
 
 /// One scenario file.
