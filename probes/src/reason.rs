@@ -41,6 +41,7 @@ reasons! {
     DnsLame "dns-lame" Fail "A name server of the zone does not hold the zone.";
     DnsDisagreement "dns-disagreement" Fail "The name servers of one zone do not say the same.";
     PtrMismatch "ptr-mismatch" Fail "The reverse name of an address is missing, is another one, or does not lead back.";
+    DnsblListed "dnsbl-listed" Fail "An address is on a block list.";
     DnsBogus "dns-bogus" Fail "The answer failed DNSSEC validation.";
     ConnectRefused "connect-refused" Fail "The address refused the connection.";
     ConnectTimeout "connect-timeout" Fail "The address did not answer the connection attempt in time.";
@@ -98,6 +99,7 @@ reasons! {
     ClockSkew "clock-skew" Error "The probe's clock is wrong.";
     SecretMissing "secret-missing" Error "A secret that the check needs is not there.";
     SecretUnreadable "secret-unreadable" Error "A secret that the check needs cannot be read.";
+    CannotAsk "cannot-ask" Error "A block list does not answer as a block list must, so nothing is known.";
     CannotObserve "cannot-observe" Error "The mailbox could not be read, so delivery is unknown.";
     Overrun "overrun" Error "The check did not end within its time limit, and that was not a server's doing.";
     StoreFailed "store-failed" Error "The probe's own store cannot be written.";

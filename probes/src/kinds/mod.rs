@@ -15,6 +15,7 @@ use crate::target::Target;
 pub mod cluster;
 pub mod deliver;
 pub mod dns;
+pub mod dnsbl;
 pub mod imap;
 pub mod mx;
 pub mod ptr;
@@ -27,6 +28,8 @@ probe_kinds! {
     deliver::Deliver,
     /// Asks for a record set and compares it exactly.
     dns::Dns,
+    /// Asks DNS block lists for addresses, after their test entries.
+    dnsbl::Dnsbl,
     /// Logs in to a mailbox, opens a folder and reads its newest message, each timed.
     imap::Imap,
     /// Looks at a domain's MX records: the exact set, agreement of all name servers, hosts that mail can reach.

@@ -7,6 +7,7 @@ mod cluster_kind;
 mod connect;
 mod dns_exchange;
 mod dns_kind;
+mod dnsbl_kind;
 mod mx;
 mod mx_kind;
 mod ptr_kind;
