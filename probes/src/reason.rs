@@ -90,6 +90,7 @@ reasons! {
     VantageOffline "vantage-offline" Error "The probe's own network is down.";
     VantageNoIpv6 "vantage-no-ipv6" Error "The probe has no IPv6.";
     VantagePort25Blocked "vantage-port25-blocked" Error "The probe's network blocks outgoing port 25.";
+    DnsUnvalidated "dns-unvalidated" Error "The resolver does not validate DNSSEC, or contradicts what is proven.";
     VantageDns "vantage-dns" Error "The probe's own resolver does not work.";
     ClockSkew "clock-skew" Error "The probe's clock is wrong.";
     SecretMissing "secret-missing" Error "A secret that the check needs is not there.";

@@ -77,6 +77,7 @@ fn entry(reason: Reason) -> (Area, Text) {
         Reason::VantageOffline => (Area::Ours, ours::VANTAGE_OFFLINE),
         Reason::VantageNoIpv6 => (Area::Ours, ours::VANTAGE_NO_IPV6),
         Reason::VantagePort25Blocked => (Area::Ours, ours::VANTAGE_PORT25_BLOCKED),
+        Reason::DnsUnvalidated => (Area::Ours, ours::DNS_UNVALIDATED),
         Reason::VantageDns => (Area::Ours, ours::VANTAGE_DNS),
         Reason::ClockSkew => (Area::Ours, ours::CLOCK_SKEW),
         Reason::SecretMissing => (Area::Ours, ours::SECRET_MISSING),
@@ -93,9 +94,7 @@ fn entry(reason: Reason) -> (Area, Text) {
 fn is_reserved(reason: Reason) -> bool {
     matches!(
         reason,
-        Reason::DnsBogus
-            | Reason::AuthFailed
-            | Reason::DaneMismatch
+        Reason::AuthFailed
             | Reason::MtaStsMismatch
             | Reason::ContentAltered
             | Reason::NotHeld
