@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::observation::{self, Observation};
 use crate::phase::PhaseTimes;
 use crate::reason::Reason;
 
@@ -103,6 +104,8 @@ pub struct Outcome {
     pub notes: Vec<String>,
     /// Proof.
     pub evidence: Evidence,
+    /// What was seen that is compared with what was seen before.
+    pub observations: Vec<Observation>,
 }
 
 impl Outcome {
@@ -111,6 +114,15 @@ impl Outcome {
         self.findings.push(finding);
         self.findings
             .sort_by_key(|finding| std::cmp::Reverse(finding.status));
+    }
+
+    /// Adds what was seen; of two looks at the same thing the later one counts.
+    pub fn observe(&mut self, seen: Observation) {
+        let same = |known: &Observation| known.what == seen.what && known.subject == seen.subject;
+        self.observations.retain(|known| !same(known));
+        if self.observations.len() < observation::MOST {
+            self.observations.push(seen);
+        }
     }
 
     /// The worst finding's status, or `pass`.

@@ -38,6 +38,8 @@ reasons! {
     DnsServfail "dns-servfail" Fail "The name server answered that it failed.";
     DnsTimeout "dns-timeout" Fail "No name server answered in time.";
     DnsMismatch "dns-mismatch" Fail "The records are not the expected ones.";
+    DnsLame "dns-lame" Fail "A name server of the zone does not hold the zone.";
+    DnsDisagreement "dns-disagreement" Fail "The name servers of one zone do not say the same.";
     DnsBogus "dns-bogus" Fail "The answer failed DNSSEC validation.";
     ConnectRefused "connect-refused" Fail "The address refused the connection.";
     ConnectTimeout "connect-timeout" Fail "The address did not answer the connection attempt in time.";

@@ -25,6 +25,8 @@ fn entry(reason: Reason) -> (Area, Text) {
         Reason::DnsServfail => (Area::Dns, dns::SERVFAIL),
         Reason::DnsTimeout => (Area::Dns, dns::TIMEOUT),
         Reason::DnsMismatch => (Area::Dns, dns::MISMATCH),
+        Reason::DnsLame => (Area::Dns, dns::LAME),
+        Reason::DnsDisagreement => (Area::Dns, dns::DISAGREEMENT),
         Reason::DnsBogus => (Area::Dns, dns::BOGUS),
         Reason::ConnectRefused => (Area::Connect, smtp::CONNECT_REFUSED),
         Reason::ConnectTimeout => (Area::Connect, smtp::CONNECT_TIMEOUT),

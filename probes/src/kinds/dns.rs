@@ -1,30 +1,29 @@
 //! `dns`: a record set, compared exactly.
 
 mod authoritative;
-mod canonical;
 mod judge;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use postrider_wire::text::RemoteText;
 use serde::Deserialize;
 
 use crate::context::Context;
 use crate::kind::{Kind, Names, Preview};
 use crate::kinds::deliver::MessageDefaults;
 use crate::kinds::dns::judge::{Wanted, judge};
-use crate::net::{Answer, Question, ask_failure, name_problem, record_type_name, server_words};
+use crate::names::{MOST_LINES, canonical, line, mistake, name_mistake, resolver_mistake};
+use crate::net::{Answer, Question, ask_failure, record_type_name, server_words};
 use crate::outcome::{Failure, Finding};
 use crate::phase::Phase;
 use crate::reason::Reason;
 use crate::setting::{Period, Place, Problem, Spanned, Template};
 use crate::target::Target;
 
+pub use crate::names::Ask;
+
 /// How long one question may take unless `within` says otherwise.
 const WITHIN: Duration = Duration::from_secs(5);
-/// Lines of answers that are kept as proof.
-const MOST_LINES: usize = 100;
 
 /// Asks for the records of a name and compares them with the expected set, in any order.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
@@ -53,17 +52,6 @@ pub struct Dns {
     pub prefer: Option<Expect>,
 }
 
-/// Whom to ask.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Ask {
-    /// The resolver.
-    #[default]
-    Resolver,
-    /// Every address of every name server of the zone, one by one, without recursion.
-    EveryAuthoritativeServer,
-}
-
 /// What the answer must be.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -83,28 +71,10 @@ impl Kind for Dns {
 
     fn check(&self, _: &Names<'_>, _: Place, problems: &mut Vec<Problem>) {
         problems.extend(check_record_type(&self.r#type));
-        // What is wrong stands before the colon, what to do behind it.
-        let mut wrong = |at: Place, text: String| {
-            problems.push(match text.split_once(": ") {
-                Some((title, help)) => Problem::error("bad-value", at, title).help(help),
-                None => Problem::error("bad-value", at, text),
-            });
-        };
-        if let Some(problem) = self.query.literal().as_deref().and_then(name_problem) {
-            wrong(self.query.at, problem);
-        }
+        problems.extend(name_mistake(&self.query));
+        problems.extend(self.resolver.as_ref().and_then(resolver_mistake));
+        let mut wrong = |at: Place, text: String| problems.push(mistake(at, &text));
         let known_type = record_type_name(&self.r#type);
-        if let Some(resolver) = &self.resolver
-            && resolver.parse::<SocketAddr>().is_err()
-        {
-            wrong(
-                resolver.at,
-                format!(
-                    "`{}` is not an address with a port: write it as `192.0.2.53:53` or `[2001:db8::53]:53`",
-                    **resolver
-                ),
-            );
-        }
         for expect in [&self.expect, &self.prefer].into_iter().flatten() {
             for answer in expect.answers.iter().flatten() {
                 if let (Some(record_type), Some(text)) = (&known_type, answer.literal())
@@ -302,9 +272,4 @@ fn wanted(expect: &Expect, record_type: &str, cx: &Context<'_>) -> Result<Wanted
         rcode: expect.rcode.as_ref().map(|rcode| rcode.value.clone()),
         ttl_at_most: expect.ttl_at_most.map(|limit| limit.0),
     })
-}
-
-/// Remote text, safe and on one line.
-fn line(text: &str) -> String {
-    RemoteText::new(text.as_bytes(), RemoteText::LINE).to_string()
 }

@@ -15,6 +15,7 @@ use crate::target::Target;
 pub mod deliver;
 pub mod dns;
 pub mod imap;
+pub mod mx;
 pub mod wait;
 
 probe_kinds! {
@@ -24,6 +25,8 @@ probe_kinds! {
     dns::Dns,
     /// Logs in to a mailbox, opens a folder and reads its newest message, each timed.
     imap::Imap,
+    /// Looks at a domain's MX records: the exact set, agreement of all name servers, hosts that mail can reach.
+    mx::Mx,
     /// Waits.
     wait::Wait,
 }

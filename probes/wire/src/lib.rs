@@ -6,6 +6,7 @@
 
 pub mod address;
 pub mod bounded;
+pub mod greeting;
 pub mod message;
 pub mod smtp;
 pub mod text;

@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a failing helper fails its test")]
 
+mod check;
 mod connect;
 mod dns_exchange;
 mod dns_kind;
 mod mx;
+mod mx_kind;
 mod tls;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::kinds::dns::canonical::{difference, listed, of_answer};
+use crate::names::canonical::{difference, listed, of_answer};
 use crate::net::{Answer, Question, answer_failure};
 use crate::outcome::Finding;
 use crate::reason::Reason;
