@@ -87,7 +87,15 @@ impl Proven {
                 format!("{question} fails validation: {why}"),
             )),
             Security::Unvalidated(why) => Some(Failure::new(Reason::DnsUnvalidated, why.clone())),
-            Security::Indeterminate => answer_failure(&self.answer, question),
+            Security::Indeterminate => Some(answer_failure(&self.answer, question).unwrap_or_else(|| {
+                Failure::new(
+                    Reason::DnsUnvalidated,
+                    format!(
+                        "nothing is proven of {question}: {} answered with an error what the proof takes",
+                        server_words(self.answer.server)
+                    ),
+                )
+            })),
         }
     }
 }
