@@ -7,5 +7,8 @@
 pub mod address;
 pub mod bounded;
 pub mod message;
+pub mod pop3;
+pub mod sieve;
 pub mod smtp;
 pub mod text;
+pub mod tls;
