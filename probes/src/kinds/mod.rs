@@ -15,6 +15,7 @@ use crate::target::Target;
 pub mod deliver;
 pub mod dns;
 pub mod imap;
+pub mod tls;
 pub mod wait;
 
 probe_kinds! {
@@ -24,6 +25,8 @@ probe_kinds! {
     dns::Dns,
     /// Logs in to a mailbox, opens a folder and reads its newest message, each timed.
     imap::Imap,
+    /// Looks at the certificate of a host, and at the versions and ciphers that it offers.
+    tls::Tls,
     /// Waits.
     wait::Wait,
 }
