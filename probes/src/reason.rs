@@ -85,6 +85,7 @@ reasons! {
     Drift "drift" Degraded "It became slower than it used to be.";
     FallbackUsed "fallback-used" Degraded "The message took another path than the preferred one.";
     Greylisted "greylisted" Degraded "The server refused at first, as greylisting does, and accepted at a later attempt.";
+    CertificateExpiring "certificate-expiring" Degraded "A certificate ends soon.";
     Flaky "flaky" Degraded "It passed only on a retry.";
     Changed "changed" Degraded "Something that a client can see has changed.";
     NotSent "not-sent" Skip "Nothing was sent, so nothing could arrive.";

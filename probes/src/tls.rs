@@ -22,7 +22,11 @@ use crate::outcome::{Failure, TlsFacts};
 use crate::reason::Reason;
 use crate::tls::recorder::Recorder;
 
+pub(crate) use certificate::signature_names;
 pub use roots::load_system_roots;
+
+/// Signatures of shorter RSA keys are not accepted by the libraries that today's clients use.
+const SHORTEST_RSA: u32 = 2048;
 
 /// What to do about a bad certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +42,7 @@ pub enum Verify {
 pub struct TlsFailure {
     /// The reason.
     pub failure: Failure,
-    /// What was negotiated and presented, when the handshake came so far.
+    /// What was negotiated and presented, when the handshake came so far. Without a version it did not end.
     pub facts: Option<Box<TlsFacts>>,
 }
 
@@ -80,14 +84,27 @@ pub async fn client(
     let roots = roots::of(trust)?;
     let recorder = Arc::new(Recorder::new(provider()));
     let connector = TlsConnector::from(Arc::new(config(&recorder)?));
-    let session = connector
-        .connect(server_name.clone(), stream)
-        .await
-        .map_err(|error| handshake_failure(&error))?;
+    let shaken = connector.connect(server_name.clone(), stream).await;
 
+    let (time, chain) = recorder.seen();
+    let mut facts = certificate::facts(&chain);
+    facts.insecure = trust.insecure;
+    name.clone_into(&mut facts.host);
+    let judgement = judgement::of(&judgement::Presented {
+        chain: &chain,
+        name: &server_name,
+        now: time,
+        trust,
+        roots: roots.as_ref(),
+        algorithms: provider().signature_verification_algorithms.all,
+    });
+    facts.fault = judgement.fault;
+    facts.fault_but_name = judgement.fault_but_name;
+    let session = match shaken {
+        Ok(session) => session,
+        Err(error) => return Err(not_shaken(&error, facts, !chain.is_empty())),
+    };
     let (_, connection) = session.get_ref();
-    let chain = connection.peer_certificates().unwrap_or_default();
-    let mut facts = certificate::facts(chain);
     facts.version = connection
         .protocol_version()
         .map(|version| format!("{version:?}").replace('_', "."))
@@ -96,18 +113,6 @@ pub async fn client(
         .negotiated_cipher_suite()
         .map(|suite| format!("{:?}", suite.suite()).replace("TLS13_", "TLS_"))
         .unwrap_or_default();
-    facts.insecure = trust.insecure;
-    name.clone_into(&mut facts.host);
-    let judgement = judgement::of(&judgement::Presented {
-        chain,
-        name: &server_name,
-        now: recorder.time(),
-        trust,
-        roots: roots.as_ref(),
-        algorithms: provider().signature_verification_algorithms.all,
-    });
-    facts.fault = judgement.fault;
-    facts.fault_but_name = judgement.fault_but_name;
     match (&facts.fault, verify) {
         (Some(fault), Verify::Enforce) => Err(TlsFailure {
             failure: Failure::new(
@@ -118,6 +123,25 @@ pub async fn client(
         }),
         _ => Ok((Box::new(session), facts)),
     }
+}
+
+/// A handshake that failed after the certificate was shown: what it is, and what may be the matter with its key.
+fn not_shaken(error: &io::Error, facts: TlsFacts, presented: bool) -> TlsFailure {
+    let mut failure = handshake_failure(error);
+    if presented && failure.reason == Reason::TlsCertificate && is_short(&facts) {
+        failure.message = format!(
+            "the certificate's RSA key of {} bits is too short: TLS clients refuse less than {SHORTEST_RSA}",
+            facts.key_bits
+        );
+    }
+    TlsFailure {
+        failure,
+        facts: presented.then(|| Box::new(facts)),
+    }
+}
+
+fn is_short(facts: &TlsFacts) -> bool {
+    facts.key == "RSA" && (1..SHORTEST_RSA).contains(&facts.key_bits)
 }
 
 fn server_name(name: &str) -> Result<ServerName<'static>, Failure> {

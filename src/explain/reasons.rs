@@ -72,6 +72,7 @@ fn entry(reason: Reason) -> (Area, Text) {
         Reason::Drift => (Area::Soft, soft::DRIFT),
         Reason::FallbackUsed => (Area::Soft, soft::FALLBACK_USED),
         Reason::Greylisted => (Area::Soft, soft::GREYLISTED),
+        Reason::CertificateExpiring => (Area::Soft, soft::CERTIFICATE_EXPIRING),
         Reason::Flaky => (Area::Soft, soft::FLAKY),
         Reason::Changed => (Area::Soft, soft::CHANGED),
         Reason::NotSent => (Area::Skipped, soft::NOT_SENT),

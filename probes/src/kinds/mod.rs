@@ -16,6 +16,7 @@ pub mod deliver;
 pub mod dns;
 pub mod imap;
 pub mod mx;
+pub mod tls;
 pub mod wait;
 
 probe_kinds! {
@@ -27,6 +28,8 @@ probe_kinds! {
     imap::Imap,
     /// Looks at a domain's MX records: the exact set, agreement of all name servers, hosts that mail can reach.
     mx::Mx,
+    /// Looks at the certificate of a host, and at the versions and ciphers that it offers.
+    tls::Tls,
     /// Waits.
     wait::Wait,
 }

@@ -8,5 +8,8 @@ pub mod address;
 pub mod bounded;
 pub mod greeting;
 pub mod message;
+pub mod pop3;
+pub mod sieve;
 pub mod smtp;
 pub mod text;
+pub mod tls;
