@@ -17,6 +17,7 @@ pub mod dns;
 pub mod imap;
 pub mod mx;
 pub mod tls;
+pub mod tlsa;
 pub mod wait;
 
 probe_kinds! {
@@ -30,6 +31,8 @@ probe_kinds! {
     mx::Mx,
     /// Looks at the certificate of a host, and at the versions and ciphers that it offers.
     tls::Tls,
+    /// Holds the certificate of a server against the TLSA records that a signed zone publishes (DANE).
+    tlsa::Tlsa,
     /// Waits.
     wait::Wait,
 }

@@ -13,3 +13,4 @@ pub mod sieve;
 pub mod smtp;
 pub mod text;
 pub mod tls;
+pub mod tlsa;
