@@ -85,6 +85,7 @@ reasons! {
     Drift "drift" Degraded "It became slower than it used to be.";
     FallbackUsed "fallback-used" Degraded "The message took another path than the preferred one.";
     Greylisted "greylisted" Degraded "The server refused at first, as greylisting does, and accepted at a later attempt.";
+    CertificateExpiring "certificate-expiring" Degraded "A certificate ends soon.";
     Flaky "flaky" Degraded "It passed only on a retry.";
     Changed "changed" Degraded "Something that a client can see has changed.";
     NotSent "not-sent" Skip "Nothing was sent, so nothing could arrive.";
@@ -92,6 +93,7 @@ reasons! {
     VantageOffline "vantage-offline" Error "The probe's own network is down.";
     VantageNoIpv6 "vantage-no-ipv6" Error "The probe has no IPv6.";
     VantagePort25Blocked "vantage-port25-blocked" Error "The probe's network blocks outgoing port 25.";
+    DnsUnvalidated "dns-unvalidated" Error "The resolver does not validate DNSSEC, or contradicts what is proven.";
     VantageDns "vantage-dns" Error "The probe's own resolver does not work.";
     ClockSkew "clock-skew" Error "The probe's clock is wrong.";
     SecretMissing "secret-missing" Error "A secret that the check needs is not there.";

@@ -72,6 +72,7 @@ fn entry(reason: Reason) -> (Area, Text) {
         Reason::Drift => (Area::Soft, soft::DRIFT),
         Reason::FallbackUsed => (Area::Soft, soft::FALLBACK_USED),
         Reason::Greylisted => (Area::Soft, soft::GREYLISTED),
+        Reason::CertificateExpiring => (Area::Soft, soft::CERTIFICATE_EXPIRING),
         Reason::Flaky => (Area::Soft, soft::FLAKY),
         Reason::Changed => (Area::Soft, soft::CHANGED),
         Reason::NotSent => (Area::Skipped, soft::NOT_SENT),
@@ -79,6 +80,7 @@ fn entry(reason: Reason) -> (Area, Text) {
         Reason::VantageOffline => (Area::Ours, ours::VANTAGE_OFFLINE),
         Reason::VantageNoIpv6 => (Area::Ours, ours::VANTAGE_NO_IPV6),
         Reason::VantagePort25Blocked => (Area::Ours, ours::VANTAGE_PORT25_BLOCKED),
+        Reason::DnsUnvalidated => (Area::Ours, ours::DNS_UNVALIDATED),
         Reason::VantageDns => (Area::Ours, ours::VANTAGE_DNS),
         Reason::ClockSkew => (Area::Ours, ours::CLOCK_SKEW),
         Reason::SecretMissing => (Area::Ours, ours::SECRET_MISSING),
@@ -95,9 +97,7 @@ fn entry(reason: Reason) -> (Area, Text) {
 fn is_reserved(reason: Reason) -> bool {
     matches!(
         reason,
-        Reason::DnsBogus
-            | Reason::AuthFailed
-            | Reason::DaneMismatch
+        Reason::AuthFailed
             | Reason::MtaStsMismatch
             | Reason::ContentAltered
             | Reason::NotHeld

@@ -16,6 +16,8 @@ pub mod deliver;
 pub mod dns;
 pub mod imap;
 pub mod mx;
+pub mod tls;
+pub mod tlsa;
 pub mod wait;
 
 probe_kinds! {
@@ -27,6 +29,10 @@ probe_kinds! {
     imap::Imap,
     /// Looks at a domain's MX records: the exact set, agreement of all name servers, hosts that mail can reach.
     mx::Mx,
+    /// Looks at the certificate of a host, and at the versions and ciphers that it offers.
+    tls::Tls,
+    /// Holds the certificate of a server against the TLSA records that a signed zone publishes (DANE).
+    tlsa::Tlsa,
     /// Waits.
     wait::Wait,
 }
