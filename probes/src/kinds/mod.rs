@@ -15,6 +15,7 @@ use crate::target::Target;
 pub mod deliver;
 pub mod dns;
 pub mod imap;
+pub mod spf;
 pub mod wait;
 
 probe_kinds! {
@@ -24,6 +25,8 @@ probe_kinds! {
     dns::Dns,
     /// Logs in to a mailbox, opens a folder and reads its newest message, each timed.
     imap::Imap,
+    /// Evaluates a domain's SPF record for a client, as a receiver does (RFC 7208).
+    spf::Spf,
     /// Waits.
     wait::Wait,
 }

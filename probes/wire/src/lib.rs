@@ -7,5 +7,6 @@
 pub mod address;
 pub mod bounded;
 pub mod message;
+pub mod policy;
 pub mod smtp;
 pub mod text;

@@ -6,4 +6,5 @@ mod connect;
 mod dns_exchange;
 mod dns_kind;
 mod mx;
+mod policy;
 mod tls;
