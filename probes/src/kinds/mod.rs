@@ -16,6 +16,7 @@ pub mod deliver;
 pub mod dns;
 pub mod imap;
 pub mod mx;
+pub mod spf;
 pub mod tls;
 pub mod tlsa;
 pub mod wait;
@@ -33,6 +34,8 @@ probe_kinds! {
     tls::Tls,
     /// Holds the certificate of a server against the TLSA records that a signed zone publishes (DANE).
     tlsa::Tlsa,
+    /// Evaluates a domain's SPF record for a client, as a receiver does (RFC 7208).
+    spf::Spf,
     /// Waits.
     wait::Wait,
 }

@@ -8,4 +8,5 @@ mod dns_exchange;
 mod dns_kind;
 mod mx;
 mod mx_kind;
+mod policy;
 mod tls;
