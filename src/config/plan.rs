@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_probes::Probe;
@@ -13,6 +14,8 @@ use postrider_probes::context::PlatformDefaults;
 use postrider_probes::kinds::deliver::{Family, MessageDefaults};
 use postrider_probes::setting::{Spanned, Template, Variables};
 use serde_json::Value;
+
+use crate::baseline::rules::Rules;
 
 /// Everything that the files say.
 #[derive(Debug, Clone)]
@@ -29,6 +32,8 @@ pub struct Plan {
     pub inventory: Inventory,
     /// Platform-wide settings that steps may override.
     pub platform: PlatformDefaults,
+    /// How bad changes of what clients can see are, and when they are expected.
+    pub changes: Arc<Rules>,
     /// By name.
     pub senders: BTreeMap<String, Sender>,
     /// By name.

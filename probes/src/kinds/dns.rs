@@ -3,6 +3,7 @@
 mod authoritative;
 mod canonical;
 mod judge;
+mod observe;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -277,6 +278,8 @@ impl Asked {
             lines.push(format!("{}: {}", server_words(answer.server), answer.rcode));
         }
         cx.evidence(|evidence| evidence.answers.extend(lines));
+        let from = self.resolver.map(|server| server.to_string());
+        cx.observe_all(observe::seen(&question, &answer, from.as_deref()));
         let findings = self.judged(&answer);
         let good = findings.is_empty();
         for finding in findings {

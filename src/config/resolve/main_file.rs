@@ -15,6 +15,7 @@ use postrider_probes::slots::{MOST_PER_ADDRESS, PER_ADDRESS};
 use postrider_wire::address::{EhloName, HostName, Mailbox};
 
 use super::Scope;
+use crate::baseline::rules::Rules;
 use crate::config::plan::{Inventory, Node, UpdateWindow};
 use crate::config::raw::{
     RawDkim, RawImap, RawMailbox, RawMain, RawPlatform, RawSender, RawTls, RawWindow,
@@ -27,6 +28,7 @@ pub(in crate::config) struct MainFile {
     pub(in crate::config) include: Vec<Spanned<String>>,
     pub(in crate::config) inventory: Inventory,
     pub(in crate::config) platform: PlatformDefaults,
+    pub(in crate::config) changes: Rules,
     pub(in crate::config) resolver: Option<SocketAddr>,
     pub(in crate::config) senders: BTreeMap<String, Sender>,
     pub(in crate::config) mailboxes: BTreeMap<String, MailboxAccount>,
@@ -48,6 +50,7 @@ impl Default for MainFile {
             include: Vec::new(),
             inventory: Inventory::default(),
             platform: PlatformDefaults::default(),
+            changes: Rules::default(),
             resolver: None,
             senders: BTreeMap::new(),
             mailboxes: BTreeMap::new(),
@@ -75,9 +78,15 @@ pub(in crate::config) fn main_file(
         .as_ref()
         .map(|platform| scope.platform(platform))
         .unwrap_or_default();
+    let changes = raw
+        .platform
+        .as_ref()
+        .map(|platform| scope.changes(platform, &inventory))
+        .unwrap_or_default();
     let mut main = MainFile {
         include: raw.include.clone(),
         inventory,
+        changes,
         platform,
         resolver: raw.resolver.as_ref().and_then(|text| scope.resolver(text)),
         canaries: raw

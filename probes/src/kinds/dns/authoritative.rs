@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::kinds::deliver::Family;
 use crate::kinds::dns::canonical::listed;
 use crate::kinds::dns::judge::records;
-use crate::kinds::dns::{Asked, MOST_LINES, line};
+use crate::kinds::dns::{Asked, MOST_LINES, line, observe};
 use crate::net::{Answer, AskError, Net, Question, RecordData, addresses, ask_failure, lookup};
 use crate::outcome::{Failure, Finding};
 use crate::phase::Phase;
@@ -71,6 +71,7 @@ pub(super) async fn ask(asked: &Asked, port: u16, cx: &Context<'_>) -> Result<bo
     let question = asked.question();
     let mut said = BySaying::default();
     let mut sets: BTreeMap<Vec<String>, Vec<String>> = BTreeMap::new();
+    let mut seen = Vec::new();
     for (server, reply) in servers.iter().zip(&replies) {
         let label = server.label();
         match reply {
@@ -94,11 +95,17 @@ pub(super) async fn ask(asked: &Asked, port: u16, cx: &Context<'_>) -> Result<bo
                         said.add(&label, finding);
                     }
                     if knows {
+                        let whose = observe::seen(&question, answer, Some("its name servers"));
+                        seen.extend(whose);
                         sets.entry(found).or_default().push(label);
                     }
                 }
             }
         }
+    }
+    // While they differ there is no one value to remember.
+    if sets.len() == 1 {
+        cx.observe_all(seen);
     }
     findings.extend(said.into_findings(servers.len()));
     if !asked.is_exact() {
