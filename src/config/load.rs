@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use postrider_probes::kind::{Names, Places};
 use postrider_probes::kinds::deliver::MessageDefaults;
@@ -390,6 +391,7 @@ impl Loader<'_> {
             resolver: main.resolver,
             trust_anchors: main.trust_anchors,
             inventory: main.inventory,
+            changes: Arc::new(main.changes),
             platform: main.platform,
             senders: main.senders,
             mailboxes: main.mailboxes,

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_probes::Probe;
@@ -14,6 +15,8 @@ use postrider_probes::kinds::deliver::{Family, MessageDefaults};
 use postrider_probes::net::{SystemNet, TrustAnchors};
 use postrider_probes::setting::{Spanned, Template, Variables};
 use serde_json::Value;
+
+use crate::baseline::rules::Rules;
 
 /// Everything that the files say.
 #[derive(Debug, Clone)]
@@ -32,6 +35,8 @@ pub struct Plan {
     pub inventory: Inventory,
     /// Platform-wide settings that steps may override.
     pub platform: PlatformDefaults,
+    /// How bad changes of what clients can see are, and when they are expected.
+    pub changes: Arc<Rules>,
     /// By name.
     pub senders: BTreeMap<String, Sender>,
     /// By name.

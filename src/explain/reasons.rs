@@ -119,6 +119,5 @@ fn is_reserved(reason: Reason) -> bool {
             | Reason::CaldavProtocol
             | Reason::CaldavMismatch
             | Reason::Drift
-            | Reason::Changed
     )
 }
