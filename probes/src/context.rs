@@ -10,6 +10,8 @@ use tokio::time::Instant;
 
 use crate::account::{MailboxAccount, Sender, Trust};
 use crate::kinds::deliver::{Family, MessageDefaults};
+use crate::inventory::Node;
+use crate::kinds::deliver::MessageDefaults;
 use crate::limit::Awaited;
 use crate::net::Net;
 use crate::observation::{Observation, What, addresses_of, of_tls};
@@ -54,6 +56,10 @@ pub struct PlatformDefaults {
     pub trust: Trust,
     /// Local address for outgoing connections.
     pub source_address: Option<std::net::IpAddr>,
+    /// Mail domains of the platform.
+    pub domains: Vec<String>,
+    /// Its filter nodes.
+    pub nodes: Vec<Node>,
 }
 
 /// What one check gets.

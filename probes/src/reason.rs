@@ -44,6 +44,7 @@ reasons! {
     DkimMismatch "dkim-mismatch" Fail "The DKIM key record is missing, unusable or not the expected one.";
     DmarcMismatch "dmarc-mismatch" Fail "The DMARC record is missing, invalid or not the expected one.";
     TlsRptMismatch "tls-rpt-mismatch" Fail "The TLS-RPT record is missing, invalid or not the expected one.";
+    PtrMismatch "ptr-mismatch" Fail "The reverse name of an address is missing, is another one, or does not lead back.";
     DnsBogus "dns-bogus" Fail "The answer failed DNSSEC validation.";
     ConnectRefused "connect-refused" Fail "The address refused the connection.";
     ConnectTimeout "connect-timeout" Fail "The address did not answer the connection attempt in time.";

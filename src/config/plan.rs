@@ -2,7 +2,7 @@
 //! that could have been known when it was loaded.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +17,7 @@ use postrider_probes::setting::{Spanned, Template, Variables};
 use serde_json::Value;
 
 use crate::baseline::rules::Rules;
+pub use postrider_probes::inventory::Node;
 
 /// Everything that the files say.
 #[derive(Debug, Clone)]
@@ -97,21 +98,6 @@ pub struct UpdateWindow {
     pub timezone: String,
     /// Its length.
     pub lasts: Duration,
-}
-
-/// One filter node.
-#[derive(Debug, Clone)]
-pub struct Node {
-    /// Its name in the configuration.
-    pub name: String,
-    /// Its server name: PTR, banner and EHLO name.
-    pub server_name: Option<String>,
-    /// Addresses that serve the lowest MX preference.
-    pub primary: Vec<IpAddr>,
-    /// Addresses that serve the others.
-    pub fallback: Vec<IpAddr>,
-    /// Data centre.
-    pub site: Option<String>,
 }
 
 /// One scenario file.

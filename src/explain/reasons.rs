@@ -28,6 +28,7 @@ fn entry(reason: Reason) -> (Area, Text) {
         Reason::DnsMismatch => (Area::Dns, dns::MISMATCH),
         Reason::DnsLame => (Area::Dns, dns::LAME),
         Reason::DnsDisagreement => (Area::Dns, dns::DISAGREEMENT),
+        Reason::PtrMismatch => (Area::Dns, dns::PTR_MISMATCH),
         Reason::DnsBogus => (Area::Dns, dns::BOGUS),
         Reason::SpfMismatch => (Area::Dns, policy::SPF),
         Reason::DkimMismatch => (Area::Dns, policy::DKIM),

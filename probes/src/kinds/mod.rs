@@ -19,6 +19,7 @@ pub mod mx;
 pub mod spf;
 pub mod tls;
 pub mod tlsa;
+pub mod ptr;
 pub mod wait;
 
 probe_kinds! {
@@ -36,6 +37,8 @@ probe_kinds! {
     tlsa::Tlsa,
     /// Evaluates a domain's SPF record for a client, as a receiver does (RFC 7208).
     spf::Spf,
+    /// Looks at the reverse names of addresses, whether they lead back, and whether the server calls itself so.
+    ptr::Ptr,
     /// Waits.
     wait::Wait,
 }

@@ -184,6 +184,8 @@ impl Scope<'_> {
             smtp_port: self.port(raw.smtp_port),
             trust: self.trust(raw.trust.as_ref()),
             source_address: raw.source_address.as_ref().and_then(|text| self.ip(text)),
+            domains: inventory.domains.clone(),
+            nodes: inventory.nodes.clone(),
         };
         (inventory, platform)
     }

@@ -9,4 +9,5 @@ mod dns_kind;
 mod mx;
 mod mx_kind;
 mod policy;
+mod ptr_kind;
 mod tls;

@@ -28,7 +28,8 @@ pub(super) async fn ask(asked: &Asked, port: u16, cx: &Context<'_>) -> Result<bo
     };
     let (zone, replies) = cx
         .phase(Phase::Dns, async {
-            let zone = Zone::of(&asked.name, way, cx).await?;
+            let zone = Zone::of(&asked.name, way, cx.around.net).await?;
+            zone.tell(cx);
             let replies = zone.ask(&question, way, cx.around.net).await;
             Ok::<_, Failure>((zone, replies))
         })
