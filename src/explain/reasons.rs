@@ -99,7 +99,6 @@ fn is_reserved(reason: Reason) -> bool {
     matches!(
         reason,
         Reason::DnsBogus
-            | Reason::DkimMismatch
             | Reason::DmarcMismatch
             | Reason::TlsRptMismatch
             | Reason::AuthFailed

@@ -13,6 +13,7 @@ use crate::setting::{Place, Problem};
 use crate::target::Target;
 
 pub mod deliver;
+pub mod dkim;
 pub mod dns;
 pub mod imap;
 pub mod spf;
@@ -21,6 +22,8 @@ pub mod wait;
 probe_kinds! {
     /// Delivers one tagged mail the way the world does (port 25): to an address, or by a domain's MX records.
     deliver::Deliver,
+    /// Reads the record that holds the public key of a DKIM selector, and judges the key.
+    dkim::Dkim,
     /// Asks for a record set and compares it exactly.
     dns::Dns,
     /// Logs in to a mailbox, opens a folder and reads its newest message, each timed.
