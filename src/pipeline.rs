@@ -5,6 +5,7 @@
 mod books;
 mod mailboxes;
 mod post;
+mod restraint;
 mod returned;
 mod seen;
 mod task;

@@ -11,6 +11,7 @@ use crate::account::{MailboxAccount, Sender, Trust};
 use crate::kinds::deliver::MessageDefaults;
 use crate::limit::Awaited;
 use crate::net::Net;
+use crate::observation::{Observation, What};
 use crate::outcome::{Evidence, Finding, Mark, Outcome, TranscriptLine};
 use crate::phase::Phase;
 use crate::post::Post;
@@ -190,6 +191,17 @@ impl<'a> Context<'a> {
     /// Adds a short fact to the result line.
     pub fn note(&self, note: impl Into<String>) {
         self.lock().notes.push(note.into());
+    }
+
+    /// Tells what was seen, to be compared with what was seen before: `cx.observe(What::Ptr, address, &names)`. Only for
+    /// what a server really said; a look that failed has seen nothing, an answer without a record is an empty set.
+    pub fn observe(
+        &self,
+        what: What,
+        subject: impl std::fmt::Display,
+        values: impl IntoIterator<Item = impl AsRef<str>>,
+    ) {
+        self.lock().observe(Observation::new(what, subject, values));
     }
 
     /// Adds proof.

@@ -38,6 +38,8 @@ reasons! {
     DnsServfail "dns-servfail" Fail "The name server answered that it failed.";
     DnsTimeout "dns-timeout" Fail "No name server answered in time.";
     DnsMismatch "dns-mismatch" Fail "The records are not the expected ones.";
+    DnsLame "dns-lame" Fail "A name server of the zone does not hold the zone.";
+    DnsDisagreement "dns-disagreement" Fail "The name servers of one zone do not say the same.";
     SpfMismatch "spf-mismatch" Fail "SPF gives another result than the expected one.";
     DkimMismatch "dkim-mismatch" Fail "The DKIM key record is missing, unusable or not the expected one.";
     DmarcMismatch "dmarc-mismatch" Fail "The DMARC record is missing, invalid or not the expected one.";
@@ -87,6 +89,7 @@ reasons! {
     Drift "drift" Degraded "It became slower than it used to be.";
     FallbackUsed "fallback-used" Degraded "The message took another path than the preferred one.";
     Greylisted "greylisted" Degraded "The server refused at first, as greylisting does, and accepted at a later attempt.";
+    CertificateExpiring "certificate-expiring" Degraded "A certificate ends soon.";
     Flaky "flaky" Degraded "It passed only on a retry.";
     Changed "changed" Degraded "Something that a client can see has changed.";
     NotSent "not-sent" Skip "Nothing was sent, so nothing could arrive.";
@@ -94,6 +97,7 @@ reasons! {
     VantageOffline "vantage-offline" Error "The probe's own network is down.";
     VantageNoIpv6 "vantage-no-ipv6" Error "The probe has no IPv6.";
     VantagePort25Blocked "vantage-port25-blocked" Error "The probe's network blocks outgoing port 25.";
+    DnsUnvalidated "dns-unvalidated" Error "The resolver does not validate DNSSEC, or contradicts what is proven.";
     VantageDns "vantage-dns" Error "The probe's own resolver does not work.";
     ClockSkew "clock-skew" Error "The probe's clock is wrong.";
     SecretMissing "secret-missing" Error "A secret that the check needs is not there.";

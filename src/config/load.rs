@@ -332,7 +332,7 @@ impl Loader<'_> {
             }
             let full = base.join(&path.text);
             // Secrets are looked at by `validate --secrets`: this must work where there are none.
-            if key == "ca_file" && !full.is_file() {
+            if ["ca_file", "trust_anchor_file"].contains(&key) && !full.is_file() {
                 problems.push(
                     Problem::error(
                         "missing-file",
@@ -388,6 +388,7 @@ impl Loader<'_> {
             sha256: self.sources.sha256(),
             vantage: main.vantage,
             resolver: main.resolver,
+            trust_anchors: main.trust_anchors,
             inventory: main.inventory,
             platform: main.platform,
             senders: main.senders,

@@ -11,6 +11,7 @@ use postrider_probes::account::{MailboxAccount, Security, Sender, Trust};
 use postrider_probes::canary::Canary;
 use postrider_probes::context::PlatformDefaults;
 use postrider_probes::kinds::deliver::{Family, MessageDefaults};
+use postrider_probes::net::{SystemNet, TrustAnchors};
 use postrider_probes::setting::{Spanned, Template, Variables};
 use serde_json::Value;
 
@@ -25,6 +26,8 @@ pub struct Plan {
     pub vantage: String,
     /// The resolver to ask; the system's when `None`.
     pub resolver: Option<SocketAddr>,
+    /// The keys of the root zone by which answers are proven.
+    pub trust_anchors: TrustAnchors,
     /// What the operator believes about the platform.
     pub inventory: Inventory,
     /// Platform-wide settings that steps may override.
@@ -48,6 +51,13 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The network as it is configured.
+    #[must_use]
+    pub fn network(&self) -> SystemNet {
+        SystemNet::new(self.resolver, self.platform.source_address)
+            .trusting(self.trust_anchors.clone())
+    }
+
     /// Whether some server is judged by the system's authorities.
     #[must_use]
     pub fn trusts_the_system(&self) -> bool {

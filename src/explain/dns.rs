@@ -53,6 +53,32 @@ pub(super) const MISMATCH: Text = Text {
     ],
 };
 
+pub(super) const LAME: Text = Text {
+    meaning: "The zone's NS records name a server that does not answer for the zone: it refuses, or answers without authority. Some of the world's questions go there, and are lost or late.",
+    causes: &[
+        "The zone was removed from the server, or never set up there, and the NS record stayed.",
+        "A secondary could not fetch the zone for so long that it gave it up.",
+        "The name of the server now leads to another machine.",
+    ],
+    advice: &[
+        "Ask it: `dig +norecurse @ADDRESS ZONE SOA` must answer with the flag `aa`.",
+        "Set the zone up there, or take the server out of the NS records here and at the parent.",
+    ],
+};
+
+pub(super) const DISAGREEMENT: Text = Text {
+    meaning: "The servers of one zone were asked the same and do not say the same, or the resolver says something else than all of them: who sends mail gets now this answer, now that.",
+    causes: &[
+        "A zone transfer is under way or stuck: the serial numbers tell which server is behind. Different serial numbers alone, with the same records, only degrade.",
+        "Somebody edited a secondary, or forgot to raise the serial number.",
+        "A resolver keeps an old answer until its time to live is over, or it lies.",
+    ],
+    advice: &[
+        "Compare `dig +norecurse @ADDRESS ZONE SOA` for each server; look into the log of the one that is behind for failed transfers.",
+        "If only the resolver differs, wait for the time to live that the line names; if it still differs then, it is not to be trusted.",
+    ],
+};
+
 pub(super) const BOGUS: Text = Text {
     meaning: "The zone is signed and the signatures do not prove the answer. Senders that validate treat the domain as unreachable.",
     causes: &[

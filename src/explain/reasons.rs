@@ -26,6 +26,8 @@ fn entry(reason: Reason) -> (Area, Text) {
         Reason::DnsServfail => (Area::Dns, dns::SERVFAIL),
         Reason::DnsTimeout => (Area::Dns, dns::TIMEOUT),
         Reason::DnsMismatch => (Area::Dns, dns::MISMATCH),
+        Reason::DnsLame => (Area::Dns, dns::LAME),
+        Reason::DnsDisagreement => (Area::Dns, dns::DISAGREEMENT),
         Reason::DnsBogus => (Area::Dns, dns::BOGUS),
         Reason::SpfMismatch => (Area::Dns, policy::SPF),
         Reason::DkimMismatch => (Area::Dns, policy::DKIM),
@@ -75,6 +77,7 @@ fn entry(reason: Reason) -> (Area, Text) {
         Reason::Drift => (Area::Soft, soft::DRIFT),
         Reason::FallbackUsed => (Area::Soft, soft::FALLBACK_USED),
         Reason::Greylisted => (Area::Soft, soft::GREYLISTED),
+        Reason::CertificateExpiring => (Area::Soft, soft::CERTIFICATE_EXPIRING),
         Reason::Flaky => (Area::Soft, soft::FLAKY),
         Reason::Changed => (Area::Soft, soft::CHANGED),
         Reason::NotSent => (Area::Skipped, soft::NOT_SENT),
@@ -82,6 +85,7 @@ fn entry(reason: Reason) -> (Area, Text) {
         Reason::VantageOffline => (Area::Ours, ours::VANTAGE_OFFLINE),
         Reason::VantageNoIpv6 => (Area::Ours, ours::VANTAGE_NO_IPV6),
         Reason::VantagePort25Blocked => (Area::Ours, ours::VANTAGE_PORT25_BLOCKED),
+        Reason::DnsUnvalidated => (Area::Ours, ours::DNS_UNVALIDATED),
         Reason::VantageDns => (Area::Ours, ours::VANTAGE_DNS),
         Reason::ClockSkew => (Area::Ours, ours::CLOCK_SKEW),
         Reason::SecretMissing => (Area::Ours, ours::SECRET_MISSING),
@@ -98,11 +102,9 @@ fn entry(reason: Reason) -> (Area, Text) {
 fn is_reserved(reason: Reason) -> bool {
     matches!(
         reason,
-        Reason::DnsBogus
-            | Reason::DmarcMismatch
+        Reason::DmarcMismatch
             | Reason::TlsRptMismatch
             | Reason::AuthFailed
-            | Reason::DaneMismatch
             | Reason::MtaStsMismatch
             | Reason::ContentAltered
             | Reason::NotHeld

@@ -57,6 +57,18 @@ pub(super) const GREYLISTED: Text = Text {
     ],
 };
 
+pub(super) const CERTIFICATE_EXPIRING: Text = Text {
+    meaning: "A certificate, the server's own or one of the chain that it sent, ends before the days of `valid_for_days` are over. Under `expect` that fails the check, under `prefer` it degrades it.",
+    causes: &[
+        "The renewal did not run, or it failed: automatic ones renew a month before the end.",
+        "It was renewed, and the server was not reloaded, or only on some of the nodes.",
+        "The chain file still holds an old intermediate certificate.",
+    ],
+    advice: &[
+        "`postrider show RUN/CHECK` has the end and the fingerprint of each address; compare them with the file on the server.",
+    ],
+};
+
 pub(super) const FLAKY: Text = Text {
     meaning: "The first attempt did not pass and a later one did. It is shown and counted as degraded, never as a plain pass.",
     causes: &[

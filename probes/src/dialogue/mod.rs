@@ -3,4 +3,5 @@
 pub mod imap;
 pub mod open_imap;
 pub mod smtp;
+pub mod starttls;
 pub mod stream;

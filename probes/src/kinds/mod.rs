@@ -16,7 +16,10 @@ pub mod deliver;
 pub mod dkim;
 pub mod dns;
 pub mod imap;
+pub mod mx;
 pub mod spf;
+pub mod tls;
+pub mod tlsa;
 pub mod wait;
 
 probe_kinds! {
@@ -28,8 +31,14 @@ probe_kinds! {
     dns::Dns,
     /// Logs in to a mailbox, opens a folder and reads its newest message, each timed.
     imap::Imap,
+    /// Looks at a domain's MX records: the exact set, agreement of all name servers, hosts that mail can reach.
+    mx::Mx,
     /// Evaluates a domain's SPF record for a client, as a receiver does (RFC 7208).
     spf::Spf,
+    /// Looks at the certificate of a host, and at the versions and ciphers that it offers.
+    tls::Tls,
+    /// Holds the certificate of a server against the TLSA records that a signed zone publishes (DANE).
+    tlsa::Tlsa,
     /// Waits.
     wait::Wait,
 }

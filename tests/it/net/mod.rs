@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a failing helper fails its test")]
 
+mod check;
 mod connect;
 mod dns_exchange;
 mod dns_kind;
 mod mx;
+mod mx_kind;
 mod policy;
 mod tls;

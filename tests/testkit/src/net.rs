@@ -52,6 +52,14 @@ impl FakeNet {
         Self::default()
     }
 
+    /// Another network with the same answers so far.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        let net = Self::new();
+        net.lock().answers.clone_from(&self.lock().answers);
+        net
+    }
+
     /// The resolver answers with these records in presentation form; see [`record`].
     #[must_use]
     pub fn records(self, name: &str, record_type: &str, data: &[&str]) -> Self {

@@ -28,12 +28,22 @@ pub(super) fn start(
     for (origin, text) in zones {
         fs::write(directory.join(zone_file(origin)), text)?;
     }
-    let configuration = directory.join("named.conf");
     let origins: Vec<&str> = zones.iter().map(|(origin, _)| origin.as_str()).collect();
-    fs::write(
-        &configuration,
-        named_conf(directory, address, &origins, zone_file),
-    )?;
+    start_named(
+        directory,
+        &named_conf(directory, address, &origins, zone_file),
+        guard,
+    )
+}
+
+/// Starts `named` in `directory` with this configuration.
+pub(super) fn start_named(
+    directory: &Path,
+    configuration: &str,
+    guard: &Guard,
+) -> io::Result<Daemon> {
+    let file = directory.join("named.conf");
+    fs::write(&file, configuration)?;
     // Where AppArmor confines /usr/sbin/named to the system's own directories, a copy is free.
     let program = directory.join("named");
     fs::copy(NAMED, &program)
@@ -43,7 +53,7 @@ pub(super) fn start(
         Command::new(program)
             .arg("-g")
             .args(["-n", "1", "-c"])
-            .arg(configuration),
+            .arg(file),
         Group::Given,
         &directory.join("named.log"),
         guard,
