@@ -107,6 +107,8 @@ fn is_reserved(reason: Reason) -> bool {
             | Reason::DkimMismatch
             | Reason::DmarcMismatch
             | Reason::TlsRptMismatch
+        Reason::DmarcMismatch
+            | Reason::AuthFailed
             | Reason::MtaStsMismatch
             | Reason::ContentAltered
             | Reason::NotHeld

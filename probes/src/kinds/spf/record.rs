@@ -76,11 +76,15 @@ mod tests {
             ("v=spf1 later=thing -all", Ok(1)),
             (
                 "v=spf1 ip4:192.0.2.300 -all",
-                Err("has `ip4:192.0.2.300`, which cannot be read"),
+                Err(
+                    "has `ip4:192.0.2.300`: an IPv4 address must follow, with a prefix of 0 to 32 or none",
+                ),
             ),
             (
                 "v=spf1 ip6:192.0.2.1 -all",
-                Err("has `ip6:192.0.2.1`, which cannot be read"),
+                Err(
+                    "has `ip6:192.0.2.1`: an IPv6 address must follow, with a prefix of 0 to 128 or none",
+                ),
             ),
             (
                 "v=spf1 exists:%{x}.test",

@@ -1,7 +1,9 @@
 //! What a domain says about its mail in TXT records: text to values. A fault is a sentence that names the place in the
 //! record, already safe to print.
 
+pub mod dkim_key;
 pub mod spf_terms;
+pub mod tag_list;
 
 use std::fmt;
 

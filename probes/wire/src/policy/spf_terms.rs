@@ -1,7 +1,11 @@
 //! The terms of an SPF record (RFC 7208 §4.6.1, §12) as they are written.
 //!
 //! The record is evaluated from the values that a library reads. This looks at the same text before it: the library takes
-//! an unknown mechanism for a modifier and shortens a prefix that is too long, where the standard asks for `permerror`.
+//! an unknown mechanism for a modifier, shortens a prefix that is too long and wraps an octet that is too large, where the
+//! standard asks for `permerror`.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
 
 use crate::policy::{Fault, MAX_TEXT, quoted};
 
@@ -96,10 +100,10 @@ fn mechanism(text: &str) -> Result<(), Fault> {
         _ => {}
     }
     match name.as_str() {
-        "ip4" => check_prefix(argument.unwrap_or_default(), 32)
-            .or_else(|()| wrong("the prefix must be 0 to 32")),
-        "ip6" => check_prefix(argument.unwrap_or_default(), 128)
-            .or_else(|()| wrong("the prefix must be 0 to 128")),
+        "ip4" => check_network::<Ipv4Addr>(argument.unwrap_or_default(), 32)
+            .or_else(|()| wrong("an IPv4 address must follow, with a prefix of 0 to 32 or none")),
+        "ip6" => check_network::<Ipv6Addr>(argument.unwrap_or_default(), 128)
+            .or_else(|()| wrong("an IPv6 address must follow, with a prefix of 0 to 128 or none")),
         "a" | "mx" => check_dual_prefix(rest).or_else(|()| {
             wrong("the prefixes must be 0 to 32 for IPv4 and 0 to 128 for IPv6, as `/24//64`")
         }),
@@ -107,11 +111,14 @@ fn mechanism(text: &str) -> Result<(), Fault> {
     }
 }
 
-fn check_prefix(network: &str, longest: u8) -> Result<(), ()> {
-    match network.split_once('/') {
-        Some((_, length)) => check_length(length, longest),
-        None => Ok(()),
-    }
+/// `ADDRESS` or `ADDRESS/LENGTH`.
+fn check_network<A: FromStr>(network: &str, longest: u8) -> Result<(), ()> {
+    let (address, length) = match network.split_once('/') {
+        Some((address, length)) => (address, Some(length)),
+        None => (network, None),
+    };
+    address.parse::<A>().map_err(|_| ())?;
+    length.map_or(Ok(()), |length| check_length(length, longest))
 }
 
 /// `[:domain] [/n] [//n]`; a slash in a domain can only stand in a macro's braces.
@@ -215,11 +222,11 @@ mod tests {
             ),
             (
                 "v=spf1 ip4:192.0.2.0/33",
-                "has `ip4:192.0.2.0/33`: the prefix must be 0 to 32",
+                "has `ip4:192.0.2.0/33`: an IPv4 address must follow, with a prefix of 0 to 32 or none",
             ),
             (
                 "v=spf1 ip6:2001:db8::/129",
-                "has `ip6:2001:db8::/129`: the prefix must be 0 to 128",
+                "has `ip6:2001:db8::/129`: an IPv6 address must follow, with a prefix of 0 to 128 or none",
             ),
             (
                 "v=spf1 mx/24/64",

@@ -1,5 +1,6 @@
 //! The kinds that judge what a domain says about its mail, against a scripted network.
 
+mod dkim;
 mod spf;
 
 use std::collections::BTreeMap;
