@@ -104,11 +104,8 @@ fn is_reserved(reason: Reason) -> bool {
     matches!(
         reason,
         Reason::AuthFailed
-            | Reason::DkimMismatch
             | Reason::DmarcMismatch
             | Reason::TlsRptMismatch
-        Reason::DmarcMismatch
-            | Reason::AuthFailed
             | Reason::MtaStsMismatch
             | Reason::ContentAltered
             | Reason::NotHeld

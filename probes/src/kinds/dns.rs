@@ -314,8 +314,7 @@ impl Asked {
         }
         findings.extend(self.judged(answer));
         let from = self.resolver.map(|server| server.to_string());
-        cx.observe_all(observe::seen(&question, &answer, from.as_deref()));
-        let findings = self.judged(&answer);
+        cx.observe_all(observe::seen(&question, answer, from.as_deref()));
         let good = findings.is_empty();
         for finding in findings {
             cx.find(finding);

@@ -17,10 +17,10 @@ pub mod dkim;
 pub mod dns;
 pub mod imap;
 pub mod mx;
+pub mod ptr;
 pub mod spf;
 pub mod tls;
 pub mod tlsa;
-pub mod ptr;
 pub mod wait;
 
 probe_kinds! {
@@ -34,16 +34,14 @@ probe_kinds! {
     imap::Imap,
     /// Looks at a domain's MX records: the exact set, agreement of all name servers, hosts that mail can reach.
     mx::Mx,
+    /// Looks at the reverse names of addresses, whether they lead back, and whether the server calls itself so.
+    ptr::Ptr,
     /// Evaluates a domain's SPF record for a client, as a receiver does (RFC 7208).
     spf::Spf,
     /// Looks at the certificate of a host, and at the versions and ciphers that it offers.
     tls::Tls,
     /// Holds the certificate of a server against the TLSA records that a signed zone publishes (DANE).
     tlsa::Tlsa,
-    /// Evaluates a domain's SPF record for a client, as a receiver does (RFC 7208).
-    spf::Spf,
-    /// Looks at the reverse names of addresses, whether they lead back, and whether the server calls itself so.
-    ptr::Ptr,
     /// Waits.
     wait::Wait,
 }
