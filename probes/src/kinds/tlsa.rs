@@ -17,7 +17,7 @@ use crate::names::{mistake, name_mistake, resolver_mistake};
 use crate::outcome::{Failure, Finding};
 use crate::phase::Phase;
 use crate::reason::Reason;
-use crate::setting::{Place, Problem};
+use crate::setting::{Place, Problem, Spanned, Template};
 use crate::target::Target;
 
 use self::published::Published;
@@ -182,8 +182,7 @@ impl Tlsa {
     }
 
     fn asked(&self, cx: &Context<'_>) -> Result<Asked, Failure> {
-        let filled = |template: &Option<_>| {
-            let template: &Option<crate::setting::Spanned<crate::setting::Template>> = template;
+        let filled = |template: &Option<Spanned<Template>>| {
             template.as_ref().map(|text| cx.fill(text)).transpose()
         };
         let internal = |text: &str| Failure::new(Reason::Internal, text);
