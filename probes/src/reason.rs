@@ -40,6 +40,11 @@ reasons! {
     DnsMismatch "dns-mismatch" Fail "The records are not the expected ones.";
     DnsLame "dns-lame" Fail "A name server of the zone does not hold the zone.";
     DnsDisagreement "dns-disagreement" Fail "The name servers of one zone do not say the same.";
+    SpfMismatch "spf-mismatch" Fail "SPF gives another result than the expected one.";
+    DkimMismatch "dkim-mismatch" Fail "The DKIM key record is missing, unusable or not the expected one.";
+    DmarcMismatch "dmarc-mismatch" Fail "The DMARC record is missing, invalid or not the expected one.";
+    TlsRptMismatch "tls-rpt-mismatch" Fail "The TLS-RPT record is missing, invalid or not the expected one.";
+    PtrMismatch "ptr-mismatch" Fail "The reverse name of an address is missing, is another one, or does not lead back.";
     DnsBogus "dns-bogus" Fail "The answer failed DNSSEC validation.";
     ConnectRefused "connect-refused" Fail "The address refused the connection.";
     ConnectTimeout "connect-timeout" Fail "The address did not answer the connection attempt in time.";
@@ -58,7 +63,7 @@ reasons! {
     TlsVersion "tls-version" Fail "The server speaks no TLS version or cipher suite that is acceptable.";
     TlsInjection "tls-injection" Fail "The server sent plain text between the STARTTLS reply and the handshake.";
     DaneMismatch "dane-mismatch" Fail "The certificate does not match the TLSA records.";
-    MtaStsMismatch "mta-sts-mismatch" Fail "The MX host is not covered by the MTA-STS policy.";
+    MtaStsMismatch "mta-sts-mismatch" Fail "The MTA-STS policy is missing, invalid or does not cover an MX host.";
     NotDelivered "not-delivered" Fail "The message was accepted and did not become visible in time.";
     DeliveredLate "delivered-late" Fail "The message became visible after its time limit.";
     DeliveredTwice "delivered-twice" Fail "More copies than expected became visible.";

@@ -159,6 +159,7 @@ impl Daemon {
         metrics.restore(&store.last_checks(RESTORED_CHECKS).await?);
         let witness: Arc<dyn Witness> = Arc::clone(&metrics) as _;
         let (pipeline, booking) = pipeline::start_with(store.clone(), settings, witness).await?;
+        pipeline.set_rules(Arc::clone(&plan.changes)).await;
         if plan.trusts_the_system() {
             // Reading the system's authorities must not count as the first server's handshake.
             let _ = tokio::task::spawn_blocking(load_system_roots).await;

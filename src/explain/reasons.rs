@@ -3,7 +3,8 @@
 use postrider_probes::reason::Reason;
 
 use super::{
-    Area, Effect, Page, Text, delivery, dns, mailbox, ours, quarantine, smtp, soft, tls, web,
+    Area, Effect, Page, Text, delivery, dns, mailbox, ours, policy, quarantine, smtp, soft, tls,
+    web,
 };
 
 /// The page of a reason.
@@ -27,7 +28,12 @@ fn entry(reason: Reason) -> (Area, Text) {
         Reason::DnsMismatch => (Area::Dns, dns::MISMATCH),
         Reason::DnsLame => (Area::Dns, dns::LAME),
         Reason::DnsDisagreement => (Area::Dns, dns::DISAGREEMENT),
+        Reason::PtrMismatch => (Area::Dns, dns::PTR_MISMATCH),
         Reason::DnsBogus => (Area::Dns, dns::BOGUS),
+        Reason::SpfMismatch => (Area::Dns, policy::SPF),
+        Reason::DkimMismatch => (Area::Dns, policy::DKIM),
+        Reason::DmarcMismatch => (Area::Dns, policy::DMARC),
+        Reason::TlsRptMismatch => (Area::Dns, policy::TLS_RPT),
         Reason::ConnectRefused => (Area::Connect, smtp::CONNECT_REFUSED),
         Reason::ConnectTimeout => (Area::Connect, smtp::CONNECT_TIMEOUT),
         Reason::ConnectReset => (Area::Connect, smtp::CONNECT_RESET),
@@ -98,6 +104,11 @@ fn is_reserved(reason: Reason) -> bool {
     matches!(
         reason,
         Reason::AuthFailed
+            | Reason::DkimMismatch
+            | Reason::DmarcMismatch
+            | Reason::TlsRptMismatch
+        Reason::DmarcMismatch
+            | Reason::AuthFailed
             | Reason::MtaStsMismatch
             | Reason::ContentAltered
             | Reason::NotHeld
@@ -111,6 +122,5 @@ fn is_reserved(reason: Reason) -> bool {
             | Reason::CaldavProtocol
             | Reason::CaldavMismatch
             | Reason::Drift
-            | Reason::Changed
     )
 }

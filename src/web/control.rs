@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::document::LedgerEntry;
+use super::document::{AcceptRequest, LedgerEntry};
 pub use crate::metrics::Format as MetricsFormat;
+use crate::result::changes::Acceptance;
 use crate::result::{RunHead, RunResult};
 
 /// A future of a trait that can be an object.
@@ -39,6 +40,13 @@ pub trait Control: Send + Sync + 'static {
 
     /// Entries of the ledger, newest first, at most `query.limit`.
     fn ledger(&self, query: LedgerQuery) -> Answer<'_, Result<Vec<LedgerEntry>, Unavailable>>;
+
+    /// Accepts what was seen last of what is meant.
+    fn accept(
+        &self,
+        request: AcceptRequest,
+        origin: Origin,
+    ) -> Answer<'_, Result<Acceptance, Unavailable>>;
 
     /// The mistakes of the configuration file that the last reload refused, as `validate` prints them; `None` when
     /// what runs is what is written.

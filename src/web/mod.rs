@@ -36,8 +36,8 @@ pub use control::{
     Refused, Rejected, Reloaded, RunQuery, Unavailable,
 };
 pub use document::{
-    LedgerEntry, LedgerList, Readiness, ReadinessReason, RunList, RunRequest, RunStarted,
-    SCHEMA_VERSION, Trouble,
+    AcceptRequest, LedgerEntry, LedgerList, Readiness, ReadinessReason, RunList, RunRequest,
+    RunStarted, SCHEMA_VERSION, Trouble,
 };
 pub use flags::Flags;
 pub use listen::{DEFAULT_ADDRESS, ListenError, MOST_LISTENERS, PORT, bind};

@@ -2,6 +2,7 @@
 
 mod authoritative;
 mod judge;
+mod observe;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -312,6 +313,9 @@ impl Asked {
             cx.note(word);
         }
         findings.extend(self.judged(answer));
+        let from = self.resolver.map(|server| server.to_string());
+        cx.observe_all(observe::seen(&question, &answer, from.as_deref()));
+        let findings = self.judged(&answer);
         let good = findings.is_empty();
         for finding in findings {
             cx.find(finding);

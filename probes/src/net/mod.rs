@@ -6,6 +6,7 @@ mod dnssec;
 mod exchange;
 mod failure;
 mod lookup;
+mod published;
 mod system;
 
 use std::future::Future;
@@ -20,6 +21,7 @@ pub use failure::{answer_failure, ask_failure, connect_failure};
 pub(crate) use failure::{server_words, system_words};
 pub(crate) use lookup::end_of_chain;
 pub use lookup::{Addresses, addresses, lookup};
+pub use published::{Published, published};
 pub use system::SystemNet;
 
 use crate::dialogue::stream::BoxStream;

@@ -8,6 +8,7 @@ pub mod address;
 pub mod bounded;
 pub mod greeting;
 pub mod message;
+pub mod policy;
 pub mod pop3;
 pub mod sieve;
 pub mod smtp;

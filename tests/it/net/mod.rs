@@ -8,4 +8,6 @@ mod dns_exchange;
 mod dns_kind;
 mod mx;
 mod mx_kind;
+mod policy;
+mod ptr_kind;
 mod tls;
