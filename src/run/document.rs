@@ -4,21 +4,17 @@ use std::time::Duration;
 
 use postrider_probes::observation::Values;
 use postrider_probes::outcome::{
-    ArrivalFacts, ChainLink, DeferralFacts, Evidence, Finding, HopFacts, SmtpFacts, Status,
-    TlsFacts, TlsOffer, TranscriptLine,
-    ArrivalFacts, ChangeFacts, DeferralFacts, Evidence, Finding, HopFacts, SmtpFacts, Status,
-    TlsFacts, TranscriptLine,
+    ArrivalFacts, ChainLink, ChangeFacts, DeferralFacts, Evidence, Finding, HopFacts, SmtpFacts,
+    Status, TlsFacts, TlsOffer, TranscriptLine,
 };
 use postrider_probes::phase::PhaseTimes;
 use postrider_probes::target::Target;
 
 use super::event::{CheckFinished, RunFinished, RunStarted};
 use crate::result::{
-    ArrivalResult, AttemptResult, ChainResult, CheckResult, Counts, DeferralResult, EvidenceResult,
-    FindingResult, HopResult, OfferResult, RunHead, RunResult, SCHEMA_VERSION, ScenarioResult,
-    ArrivalResult, AttemptResult, ChangeResult, CheckResult, Counts, DeferralResult,
-    EvidenceResult, FindingResult, HopResult, RunHead, RunResult, SCHEMA_VERSION, ScenarioResult,
-    SmtpResult, SourceResult, StatusWord, TargetResult, TlsResult,
+    ArrivalResult, AttemptResult, ChainResult, ChangeResult, CheckResult, Counts, DeferralResult,
+    EvidenceResult, FindingResult, HopResult, OfferResult, RunHead, RunResult, SCHEMA_VERSION,
+    ScenarioResult, SmtpResult, SourceResult, StatusWord, TargetResult, TlsResult,
 };
 
 /// What `cancelled` says of a run that never came to its end.

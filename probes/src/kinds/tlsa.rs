@@ -13,7 +13,7 @@ pub use settings::{Begin, Dane, Expect, Tlsa};
 use crate::context::Context;
 use crate::kind::{Kind, Names, Preview};
 use crate::kinds::deliver::MessageDefaults;
-use crate::names::{mistake, name_mistake, resolver_mistake};
+use crate::names::{MOST_LINES, mistake, name_mistake, resolver_mistake};
 use crate::outcome::{Failure, Finding};
 use crate::phase::Phase;
 use crate::reason::Reason;
@@ -137,6 +137,7 @@ impl Kind for Tlsa {
         let (records, unusable) = judge::usable(&records);
         let lines = unusable
             .iter()
+            .take(MOST_LINES)
             .map(|(record, why)| format!("{owner} TLSA {record} cannot be used: {why}"));
         cx.evidence(|evidence| evidence.answers.extend(lines));
         if records.is_empty() {
