@@ -24,6 +24,7 @@ mod prometheus;
 mod smtp;
 #[cfg(test)]
 mod tests;
+mod tlsa;
 mod treatment;
 
 use std::fs::{self, Permissions};
@@ -37,11 +38,12 @@ use tempfile::TempDir;
 pub use ca::Certificate;
 pub use dovecot::Delivery;
 pub use mailbox::StoredMail;
-pub use names::{NAME_SERVERS, Names, Signing, Zone};
+pub use names::{Liar, Lie, NAME_SERVERS, Names, Signing, Zone};
 pub use node::Node;
 pub use process::wait_until;
 pub use prometheus::{Prometheus, promtool_check_metrics};
 pub use smtp::send_plain;
+pub use tlsa::tlsa_record;
 pub use treatment::Stage;
 
 use ca::{Authority, DkimKey};
@@ -247,6 +249,13 @@ impl Platform {
     #[must_use]
     pub fn ca_file(&self) -> &Path {
         self.authority.certificate()
+    }
+
+    /// The certificate that a filter presents, as a PEM file.
+    #[must_use]
+    pub fn certificate_file(&self, node: Node) -> PathBuf {
+        let home = self.directory.path().join(node.name());
+        home.join("etc").join("tls.pem")
     }
 
     /// The file with [`PASSWORD`] in it.
