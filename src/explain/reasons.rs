@@ -73,6 +73,7 @@ fn entry(reason: Reason) -> (Area, Text) {
         Reason::WebContent => (Area::Web, web::CONTENT),
         Reason::CaldavProtocol => (Area::Web, web::CALDAV_PROTOCOL),
         Reason::CaldavMismatch => (Area::Web, web::CALDAV_MISMATCH),
+        Reason::ClusterLayout => (Area::Soft, soft::CLUSTER_LAYOUT),
         Reason::InventoryMismatch => (Area::Soft, soft::INVENTORY_MISMATCH),
         Reason::Slow => (Area::Soft, soft::SLOW),
         Reason::Drift => (Area::Soft, soft::DRIFT),

@@ -12,6 +12,7 @@ use crate::reason::Reason;
 use crate::setting::{Place, Problem};
 use crate::target::Target;
 
+pub mod cluster;
 pub mod deliver;
 pub mod dkim;
 pub mod dns;
@@ -24,6 +25,8 @@ pub mod tlsa;
 pub mod wait;
 
 probe_kinds! {
+    /// Compares the inventory with DNS and with what the servers say of themselves: the layout of a cluster of filters.
+    cluster::Cluster,
     /// Delivers one tagged mail the way the world does (port 25): to an address, or by a domain's MX records.
     deliver::Deliver,
     /// Reads the record that holds the public key of a DKIM selector, and judges the key.
