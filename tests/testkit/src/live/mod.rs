@@ -14,6 +14,7 @@
 mod bind;
 mod ca;
 mod dovecot;
+mod faces;
 mod mailbox;
 mod node;
 mod postfix;
@@ -35,6 +36,7 @@ use tempfile::TempDir;
 
 pub use ca::Certificate;
 pub use dovecot::Delivery;
+pub use faces::{FACE_NAME, Face, Faces};
 pub use mailbox::StoredMail;
 pub use node::Node;
 pub use process::wait_until;
