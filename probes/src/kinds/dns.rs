@@ -130,6 +130,10 @@ impl Kind for Dns {
         }
     }
 
+    fn contacts(&self) -> Vec<&Template> {
+        vec![&self.query.value]
+    }
+
     fn preview(&self, _: &MessageDefaults, _: Option<&Target>) -> Preview {
         let whom = match self.ask {
             Ask::Resolver => "the resolver",

@@ -9,7 +9,7 @@ use crate::kinds::deliver::MessageDefaults;
 use crate::limit::{Limits, cut_off};
 use crate::outcome::Failure;
 use crate::reason::Reason;
-use crate::setting::{Place, Problem};
+use crate::setting::{Place, Problem, Template};
 use crate::target::Target;
 
 pub mod cluster;
