@@ -34,6 +34,27 @@ pub(super) fn start(
         &configuration,
         named_conf(directory, address, &origins, zone_file),
     )?;
+    launch(directory, guard)
+}
+
+/// Replaces words of a zone file.
+pub(super) fn change_zone(directory: &Path, origin: &str, from: &str, to: &str) -> io::Result<()> {
+    let file = directory.join(zone_file(origin));
+    let text = fs::read_to_string(&file)?;
+    if !text.contains(from) {
+        return Err(io::Error::other(format!("{origin} does not hold {from:?}")));
+    }
+    fs::write(file, text.replacen(from, to, 1))
+}
+
+/// Starts `named` on what was written before.
+pub(super) fn launch(directory: &Path, guard: &Guard) -> io::Result<Daemon> {
+    let configuration = directory.join("named.conf");
+    let log = directory.join("named.log");
+    // What an earlier one said is not said by this one.
+    if log.exists() {
+        fs::remove_file(&log)?;
+    }
     // Where AppArmor confines /usr/sbin/named to the system's own directories, a copy is free.
     let program = directory.join("named");
     fs::copy(NAMED, &program)
@@ -45,7 +66,7 @@ pub(super) fn start(
             .args(["-n", "1", "-c"])
             .arg(configuration),
         Group::Given,
-        &directory.join("named.log"),
+        &log,
         guard,
     )
 }
