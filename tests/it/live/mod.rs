@@ -2,6 +2,7 @@
 
 mod aftermath;
 mod certificates;
+mod changes;
 mod dane;
 mod delivery;
 mod dnssec;
