@@ -1,6 +1,7 @@
 //! The published result document: what `--format json` prints, what the store keeps, what every report is made from.
 //! Inner types never leave the program; this is their counterpart at the border, with a version.
 
+pub mod changes;
 pub mod listing;
 pub mod period;
 
@@ -221,6 +222,9 @@ pub struct EvidenceResult {
     /// TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsResult>,
+    /// The same of further addresses, where a check looks at more than one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more_tls: Vec<TlsResult>,
     /// Ledger entries, in the order sent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub entries: Vec<String>,
@@ -233,6 +237,27 @@ pub struct EvidenceResult {
     /// DNS answers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub answers: Vec<String>,
+    /// What every client can see, and is not as it was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<ChangeResult>,
+}
+
+/// Something that every client can see is not as it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ChangeResult {
+    /// `addresses`, `ptr`, `mx`, `ns`, `certificate`, `banner`, `ehlo` or `tls-version`.
+    pub what: String,
+    /// Of whom: a name, an address, an address with its port.
+    pub subject: String,
+    /// What it was; empty: nothing was there.
+    pub before: Vec<String>,
+    /// Since when it was so, RFC 3339, UTC.
+    pub since: String,
+    /// What it is now; empty: nothing is there.
+    pub after: Vec<String>,
+    /// What accepts the new value; absent as long as nothing does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted_by: Option<String>,
 }
 
 /// A message that was refused for now and sent again.
@@ -282,7 +307,13 @@ pub struct SmtpResult {
 /// What TLS was negotiated.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TlsResult {
-    /// `TLSv1.3`.
+    /// The name that the certificate had to be for.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub host: String,
+    /// Address and port that were connected to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// `TLSv1.3`; empty when the handshake did not end.
     pub version: String,
     /// Cipher suite.
     pub cipher: String,
@@ -301,6 +332,57 @@ pub struct TlsResult {
     /// Verification was switched off.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub insecure: bool,
+    /// The certificate's key: `RSA`, `ECDSA`, `Ed25519`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub key: String,
+    /// Its length.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub key_bits: u32,
+    /// What the certificate is signed with: `ecdsa-with-SHA256`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub signature: String,
+    /// Issuer and subject are the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub self_signed: bool,
+    /// The certificates that the server sent behind its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chain: Vec<ChainResult>,
+    /// Versions that were asked for one by one, newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub offers: Vec<OfferResult>,
+}
+
+/// A certificate that a server sent behind its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ChainResult {
+    /// Distinguished name.
+    pub subject: String,
+    /// Who signed it.
+    pub issuer: String,
+    /// End of validity, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<String>,
+}
+
+/// What a server answered when it was asked for one version alone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OfferResult {
+    /// `TLSv1.2`.
+    pub version: String,
+    /// Cipher suites in the order in which the server chose them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ciphers: Vec<String>,
+    /// It was asked for every suite, and not only for its first choice.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub all_ciphers: bool,
+    /// How it refused; absent when it offers the version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// Where and when a message was seen.

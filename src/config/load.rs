@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use postrider_probes::kind::{Names, Places};
 use postrider_probes::kinds::deliver::MessageDefaults;
@@ -344,7 +345,7 @@ impl Loader<'_> {
             }
             let full = base.join(&path.text);
             // Secrets are looked at by `validate --secrets`: this must work where there are none.
-            if key == "ca_file" && !full.is_file() {
+            if ["ca_file", "trust_anchor_file"].contains(&key) && !full.is_file() {
                 problems.push(
                     Problem::error(
                         "missing-file",
@@ -400,7 +401,9 @@ impl Loader<'_> {
             sha256: self.sources.sha256(),
             vantage: main.vantage,
             resolver: main.resolver,
+            trust_anchors: main.trust_anchors,
             inventory: main.inventory,
+            changes: Arc::new(main.changes),
             platform: main.platform,
             senders: main.senders,
             mailboxes: main.mailboxes,

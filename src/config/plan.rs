@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_probes::Probe;
@@ -11,9 +12,11 @@ use postrider_probes::account::{MailboxAccount, Security, Sender, Trust};
 use postrider_probes::canary::Canary;
 use postrider_probes::context::PlatformDefaults;
 use postrider_probes::kinds::deliver::{Family, MessageDefaults};
+use postrider_probes::net::{SystemNet, TrustAnchors};
 use postrider_probes::setting::{Spanned, Template, Variables};
 use serde_json::Value;
 
+use crate::baseline::rules::Rules;
 pub use postrider_probes::inventory::Node;
 
 /// Everything that the files say.
@@ -27,10 +30,14 @@ pub struct Plan {
     pub vantage: String,
     /// The resolver to ask; the system's when `None`.
     pub resolver: Option<SocketAddr>,
+    /// The keys of the root zone by which answers are proven.
+    pub trust_anchors: TrustAnchors,
     /// What the operator believes about the platform.
     pub inventory: Inventory,
     /// Platform-wide settings that steps may override.
     pub platform: PlatformDefaults,
+    /// How bad changes of what clients can see are, and when they are expected.
+    pub changes: Arc<Rules>,
     /// By name.
     pub senders: BTreeMap<String, Sender>,
     /// By name.
@@ -50,6 +57,13 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The network as it is configured.
+    #[must_use]
+    pub fn network(&self) -> SystemNet {
+        SystemNet::new(self.resolver, self.platform.source_address)
+            .trusting(self.trust_anchors.clone())
+    }
+
     /// Whether some server is judged by the system's authorities.
     #[must_use]
     pub fn trusts_the_system(&self) -> bool {

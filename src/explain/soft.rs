@@ -70,6 +70,18 @@ pub(super) const GREYLISTED: Text = Text {
     ],
 };
 
+pub(super) const CERTIFICATE_EXPIRING: Text = Text {
+    meaning: "A certificate, the server's own or one of the chain that it sent, ends before the days of `valid_for_days` are over. Under `expect` that fails the check, under `prefer` it degrades it.",
+    causes: &[
+        "The renewal did not run, or it failed: automatic ones renew a month before the end.",
+        "It was renewed, and the server was not reloaded, or only on some of the nodes.",
+        "The chain file still holds an old intermediate certificate.",
+    ],
+    advice: &[
+        "`postrider show RUN/CHECK` has the end and the fingerprint of each address; compare them with the file on the server.",
+    ],
+};
+
 pub(super) const FLAKY: Text = Text {
     meaning: "The first attempt did not pass and a later one did. It is shown and counted as degraded, never as a plain pass.",
     causes: &[
@@ -80,9 +92,17 @@ pub(super) const FLAKY: Text = Text {
 };
 
 pub(super) const CHANGED: Text = Text {
-    meaning: "Something that every client can see is no longer what it was: a banner, a keyword, a certificate, a record.",
-    causes: &["An update or a change of configuration, announced or not."],
-    advice: &["Decide whether the new value is meant; if it is, it becomes the known one."],
+    meaning: "Something that every client can see is no longer what it was: the addresses of a name, a reverse name, an MX or NS record, a certificate, a banner, an EHLO keyword, a TLS version. The line says what it was, since when, and what it is now. Each check that sees it says so until the new value is accepted or the old one is back.",
+    causes: &[
+        "An update, a move or a change of configuration, announced or not.",
+        "Several servers behind one address that are not set up alike.",
+        "A greeting with a word of its own for each session that looks like none.",
+    ],
+    advice: &[
+        "`postrider baseline show SUBJECT` tells the whole history. If the new value is meant: `postrider baseline accept SUBJECT`; where several servers take turns, with `--also`.",
+        "Before a planned change write a dated window into `platform.change_windows`: in it old and new values are all right, afterwards the last one is.",
+        "How bad which change is says `platform.changed`: `certificate: pass` only lists it, `banner: ignore` does not look at it.",
+    ],
 };
 
 pub(super) const NOT_SENT: Text = Text {

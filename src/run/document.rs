@@ -2,18 +2,19 @@
 
 use std::time::Duration;
 
+use postrider_probes::observation::Values;
 use postrider_probes::outcome::{
-    ArrivalFacts, DeferralFacts, Evidence, Finding, HopFacts, SmtpFacts, Status, TlsFacts,
-    TranscriptLine,
+    ArrivalFacts, ChainLink, ChangeFacts, DeferralFacts, Evidence, Finding, HopFacts, SmtpFacts,
+    Status, TlsFacts, TlsOffer, TranscriptLine,
 };
 use postrider_probes::phase::PhaseTimes;
 use postrider_probes::target::Target;
 
 use super::event::{CheckFinished, RunFinished, RunStarted};
 use crate::result::{
-    ArrivalResult, AttemptResult, CheckResult, Counts, DeferralResult, EvidenceResult,
-    FindingResult, HopResult, RunHead, RunResult, SCHEMA_VERSION, ScenarioResult, SmtpResult,
-    SourceResult, StatusWord, TargetResult, TlsResult,
+    ArrivalResult, AttemptResult, ChainResult, ChangeResult, CheckResult, Counts, DeferralResult,
+    EvidenceResult, FindingResult, HopResult, OfferResult, RunHead, RunResult, SCHEMA_VERSION,
+    ScenarioResult, SmtpResult, SourceResult, StatusWord, TargetResult, TlsResult,
 };
 
 /// What `cancelled` says of a run that never came to its end.
@@ -188,12 +189,26 @@ fn evidence_result(evidence: &Evidence) -> Option<EvidenceResult> {
         transcript: evidence.transcript.iter().map(transcript_line).collect(),
         smtp: evidence.smtp.as_ref().map(smtp_result),
         tls: evidence.tls.as_ref().map(tls_result),
+        more_tls: evidence.more_tls.iter().map(tls_result).collect(),
         entries: evidence.entries.clone(),
         deferral: evidence.deferral.as_ref().map(deferral_result),
         arrivals: evidence.arrivals.iter().map(arrival_result).collect(),
         answers: evidence.answers.clone(),
+        changes: evidence.changes.iter().map(change_result).collect(),
     };
     (result != EvidenceResult::default()).then_some(result)
+}
+
+fn change_result(change: &ChangeFacts) -> ChangeResult {
+    let list = |values: &Values| values.iter().map(str::to_owned).collect();
+    ChangeResult {
+        what: change.what.name().to_owned(),
+        subject: change.subject.clone(),
+        before: list(&change.before),
+        since: change.since.to_string(),
+        after: list(&change.after),
+        accepted_by: change.accepted_by.clone(),
+    }
 }
 
 /// `+0.012 <- 220 mx1.example.net ESMTP`
@@ -229,6 +244,8 @@ fn deferral_result(deferral: &DeferralFacts) -> DeferralResult {
 
 fn tls_result(tls: &TlsFacts) -> TlsResult {
     TlsResult {
+        host: tls.host.clone(),
+        address: tls.address.map(|address| address.to_string()),
         version: tls.version.clone(),
         cipher: tls.cipher.clone(),
         names: tls.names.clone(),
@@ -237,6 +254,29 @@ fn tls_result(tls: &TlsFacts) -> TlsResult {
         fingerprint: tls.fingerprint.clone(),
         fault: tls.fault.clone(),
         insecure: tls.insecure,
+        key: tls.key.clone(),
+        key_bits: tls.key_bits,
+        signature: tls.signature.clone(),
+        self_signed: tls.self_signed,
+        chain: tls.chain.iter().map(chain_result).collect(),
+        offers: tls.offers.iter().map(offer_result).collect(),
+    }
+}
+
+fn chain_result(link: &ChainLink) -> ChainResult {
+    ChainResult {
+        subject: link.subject.clone(),
+        issuer: link.issuer.clone(),
+        not_after: link.not_after.map(|moment| moment.to_string()),
+    }
+}
+
+fn offer_result(offer: &TlsOffer) -> OfferResult {
+    OfferResult {
+        version: offer.version.clone(),
+        ciphers: offer.ciphers.clone(),
+        all_ciphers: offer.all_ciphers,
+        refused: offer.refused.clone(),
     }
 }
 

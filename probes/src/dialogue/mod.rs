@@ -4,4 +4,5 @@ pub mod imap;
 pub(crate) mod introduction;
 pub mod open_imap;
 pub mod smtp;
+pub mod starttls;
 pub mod stream;
