@@ -170,7 +170,7 @@ impl Kind for Dnsbl {
             .await?;
         let (mut asked, mut findings) = (0, Vec::new());
         for list in told {
-            asked += list.asked;
+            asked += usize::from(list.asked > 0);
             cx.evidence(|evidence| evidence.answers.extend(list.lines));
             findings.extend(list.findings);
         }
@@ -182,9 +182,10 @@ impl Kind for Dnsbl {
                     "no list has addresses of this family: nothing was asked",
                 ));
             }
-            cx.note(match self.lists.len() {
-                1 => "not listed".to_owned(),
-                count => format!("not listed, {count} lists"),
+            cx.note(match (asked, self.lists.len()) {
+                (_, 1) => "not listed".to_owned(),
+                (asked, all) if asked == all => format!("not listed, {all} lists"),
+                (asked, all) => format!("not listed, {asked} of {all} lists"),
             });
         }
         for finding in findings {
