@@ -102,17 +102,12 @@ fn entry(reason: Reason) -> (Area, Text) {
 fn is_reserved(reason: Reason) -> bool {
     matches!(
         reason,
-        Reason::DmarcMismatch
-            | Reason::TlsRptMismatch
-            | Reason::AuthFailed
-            | Reason::MtaStsMismatch
+        Reason::AuthFailed
             | Reason::ContentAltered
             | Reason::NotHeld
             | Reason::HeldWrongly
             | Reason::NoticeMissing
             | Reason::ReleaseNotDelivered
-            | Reason::HttpStatus
-            | Reason::HttpTimeout
             | Reason::WebLogin
             | Reason::WebContent
             | Reason::CaldavProtocol
