@@ -4,6 +4,7 @@ pub mod account;
 pub mod canary;
 pub mod context;
 pub mod dialogue;
+pub mod inventory;
 pub mod kind;
 pub mod kinds;
 pub mod limit;

@@ -13,6 +13,7 @@ pub use order::sender_order;
 use crate::kinds::deliver::Family;
 use crate::mx::records::{Listed, listed};
 use crate::net::{Answer, Net, Question, addresses, lookup as ask};
+use crate::observation::{Observation, addresses_of};
 use crate::outcome::{Failure, Finding};
 use crate::reason::Reason;
 
@@ -30,6 +31,8 @@ pub struct MxSet {
     pub hosts: Vec<MxHost>,
     /// What is wrong with the records, the hosts' own failures included.
     pub findings: Vec<Finding>,
+    /// The records themselves, to be compared with what was seen before.
+    pub seen: Vec<Observation>,
 }
 
 /// One MX host.
@@ -79,6 +82,7 @@ pub(crate) async fn hosts_of(
     family: Family,
     within: Duration,
 ) -> Result<MxSet, Failure> {
+    let mut seen = vec![records::seen(domain, answer)];
     let Listed {
         mut hosts,
         mut findings,
@@ -105,6 +109,10 @@ pub(crate) async fn hosts_of(
     let mut room = MOST_ADDRESSES;
     let mut set = MxSet::default();
     for mut host in resolved {
+        if host.failure.is_none() {
+            let all = [host.addresses.as_slice(), &host.unusable].concat();
+            seen.extend(addresses_of(&host.name, family, &all));
+        }
         findings.extend(host_findings(domain, &host, family, implicit));
         host.addresses.truncate(room);
         room -= host.addresses.len();
@@ -122,6 +130,7 @@ pub(crate) async fn hosts_of(
         );
     }
     set.findings = findings;
+    set.seen = seen;
     Ok(set)
 }
 

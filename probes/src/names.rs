@@ -1,9 +1,11 @@
 //! What the kinds that look at names share: spelling, zones and their servers, reverse names, whose addresses.
 
 pub(crate) mod canonical;
+pub(crate) mod lookback;
 mod question;
 pub(crate) mod reverse;
 pub(crate) mod special;
+pub mod subject;
 pub(crate) mod zone;
 
 use postrider_wire::text::RemoteText;

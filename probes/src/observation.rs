@@ -2,10 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::net::IpAddr;
 
 use aws_lc_rs::digest;
 use postrider_wire::greeting;
 use postrider_wire::text::RemoteText;
+use serde::Deserialize;
+
+use crate::kinds::deliver::Family;
+use crate::outcome::TlsFacts;
 
 /// Observations of one check.
 pub const MOST: usize = 256;
@@ -19,7 +24,8 @@ const SUBJECT: usize = 300;
 macro_rules! seen {
     ($($variant:ident $name:literal $noun:literal $doc:literal;)*) => {
         /// What can be seen; a closed list.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, schemars::JsonSchema)]
+        #[serde(rename_all = "kebab-case")]
         pub enum What { $(#[doc = $doc] $variant,)* }
 
         impl What {
@@ -98,7 +104,9 @@ impl Observation {
         values: impl IntoIterator<Item = impl AsRef<str>>,
     ) -> Self {
         let subject = subject.to_string();
-        let subject = subject.trim_end_matches('.').to_ascii_lowercase();
+        // What follows the name is ours: `192.0.2.1:25 after STARTTLS`.
+        let (name, rest) = subject.split_at(subject.find(' ').unwrap_or(subject.len()));
+        let subject = format!("{}{rest}", name.trim_end_matches('.').to_ascii_lowercase());
         let values = values.into_iter().map(|value| what.steady(value.as_ref()));
         Self {
             what,
@@ -106,6 +114,68 @@ impl Observation {
             values: values.collect(),
         }
     }
+}
+
+/// Tells the addresses of a name, each family by itself: who asks for one of them says nothing about the other.
+pub fn addresses_of<'o>(
+    name: &'o str,
+    family: Family,
+    found: &'o [IpAddr],
+) -> impl Iterator<Item = Observation> + 'o {
+    [Family::Ipv4, Family::Ipv6]
+        .into_iter()
+        .filter(move |one| family == Family::Both || family == *one)
+        .map(move |one| {
+            let of_family = found.iter().filter(|address| one.holds(**address));
+            Observation::new(
+                What::Addresses,
+                of_family_subject(name, one == Family::Ipv4),
+                of_family.map(ToString::to_string),
+            )
+        })
+}
+
+/// `mx1.example.net (IPv4)`
+#[must_use]
+pub fn of_family_subject(name: &str, ipv4: bool) -> String {
+    let family = if ipv4 { "IPv4" } else { "IPv6" };
+    format!("{} ({family})", name.trim_end_matches('.'))
+}
+
+/// The certificate and the version of a session with `subject`, mostly `192.0.2.1:25`.
+pub fn of_tls(subject: impl fmt::Display, facts: &TlsFacts) -> impl Iterator<Item = Observation> {
+    let subject = subject.to_string();
+    let version = Observation::new(What::TlsVersion, &subject, [&facts.version]);
+    let certificate = Observation::new(What::Certificate, &subject, certificate(facts));
+    [version, certificate]
+        .into_iter()
+        .filter(|seen| !seen.values.is_empty())
+}
+
+/// `for mx1.example.net and 2 more, until 2027-02-01, SHA-256 0123…`: the fingerprint decides, the rest is for people.
+fn certificate(facts: &TlsFacts) -> Option<String> {
+    let TlsFacts {
+        names, fingerprint, ..
+    } = facts;
+    if fingerprint.is_empty() {
+        return None;
+    }
+    let mut text = String::new();
+    if let Some(first) = names.first() {
+        let first: String = first.chars().take(SUBJECT).collect();
+        text.push_str(&format!("for {first}"));
+    }
+    if names.len() > 1 {
+        text.push_str(&format!(" and {} more", names.len() - 1));
+    }
+    if let Some(end) = facts.not_after {
+        text.push_str(&format!(" until {}", end.strftime("%F")));
+    }
+    Some(
+        format!("{text} SHA-256 {fingerprint}")
+            .trim_start()
+            .to_owned(),
+    )
 }
 
 /// A set of values: each once, in the order of the alphabet.
@@ -279,6 +349,44 @@ mod tests {
                 .iter()
                 .all(|value| value.chars().count() <= LONGEST + 1)
         );
+    }
+
+    #[test]
+    fn a_family_that_was_not_asked_for_is_not_told() {
+        let found: Vec<IpAddr> = ["2001:db8::1", "192.0.2.2", "192.0.2.1"]
+            .map(|address| address.parse().unwrap())
+            .into();
+        let told = |family| {
+            addresses_of("MX1.test.", family, &found)
+                .map(|seen| format!("{}={}", seen.subject, seen.values))
+                .collect::<Vec<_>>()
+        };
+        let four = "mx1.test (IPv4)=192.0.2.1, 192.0.2.2";
+        let six = "mx1.test (IPv6)=\"2001:db8::1\"";
+        assert_eq!(told(Family::Both), [four, six]);
+        assert_eq!(told(Family::Ipv4), [four]);
+        assert_eq!(told(Family::Ipv6), [six]);
+    }
+
+    #[test]
+    fn a_certificate_is_told_by_its_fingerprint() {
+        let facts = TlsFacts {
+            version: "TLSv1.3".to_owned(),
+            names: vec!["mx1.test".repeat(60), "mx2.test".to_owned()],
+            not_after: "2027-02-01T00:00:00Z".parse().ok(),
+            fingerprint: "0".repeat(64),
+            ..TlsFacts::default()
+        };
+        let other = TlsFacts {
+            fingerprint: format!("{}1", "0".repeat(63)),
+            ..facts.clone()
+        };
+        let told = |facts: &TlsFacts| of_tls("192.0.2.1:25", facts).collect::<Vec<_>>();
+        let certificate = told(&facts)[1].values.to_string();
+        assert!(certificate.contains("and 1 more until 2027-02-01 SHA-256 0000"));
+        assert_ne!(told(&facts), told(&other));
+        assert_eq!(told(&facts)[0], told(&other)[0]);
+        assert_eq!(told(&TlsFacts::default()), []);
     }
 
     #[test]

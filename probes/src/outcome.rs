@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::observation::{self, Observation};
+use crate::observation::{self, Observation, Values, What};
 use crate::phase::PhaseTimes;
 use crate::reason::Reason;
 
@@ -108,6 +108,23 @@ pub struct Outcome {
     pub observations: Vec<Observation>,
 }
 
+/// Something that a client can see is not as it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangeFacts {
+    /// What.
+    pub what: What,
+    /// Of whom.
+    pub subject: String,
+    /// What it was.
+    pub before: Values,
+    /// Since when it was so.
+    pub since: jiff::Timestamp,
+    /// What it is now.
+    pub after: Values,
+    /// Who or what accepts it; `None`: nobody.
+    pub accepted_by: Option<String>,
+}
+
 impl Outcome {
     /// Adds a finding and keeps the worst first; equal ones stay in order.
     pub fn add(&mut self, finding: Finding) {
@@ -153,6 +170,8 @@ pub struct Evidence {
     pub arrivals: Vec<ArrivalFacts>,
     /// DNS answers, one per line, as `name type ttl data` or `server: answer`.
     pub answers: Vec<String>,
+    /// What of that which was observed is not as it was; the store's memory decides that.
+    pub changes: Vec<ChangeFacts>,
     /// Every SMTP reply, of every server that was spoken to, to be counted.
     pub replies: Vec<SmtpReply>,
 }

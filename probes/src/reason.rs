@@ -44,6 +44,7 @@ reasons! {
     DkimMismatch "dkim-mismatch" Fail "The DKIM key record is missing, unusable or not the expected one.";
     DmarcMismatch "dmarc-mismatch" Fail "The DMARC record is missing, invalid or not the expected one.";
     TlsRptMismatch "tls-rpt-mismatch" Fail "The TLS-RPT record is missing, invalid or not the expected one.";
+    PtrMismatch "ptr-mismatch" Fail "The reverse name of an address is missing, is another one, or does not lead back.";
     DnsBogus "dns-bogus" Fail "The answer failed DNSSEC validation.";
     ConnectRefused "connect-refused" Fail "The address refused the connection.";
     ConnectTimeout "connect-timeout" Fail "The address did not answer the connection attempt in time.";
@@ -84,6 +85,7 @@ reasons! {
     WebContent "web-content" Fail "The page does not hold what was expected.";
     CaldavProtocol "caldav-protocol" Fail "The calendar server broke the protocol.";
     CaldavMismatch "caldav-mismatch" Fail "The calendar object read is not the one written.";
+    ClusterLayout "cluster-layout" Degraded "The cluster is not laid out as a cluster of mail filters should be.";
     InventoryMismatch "inventory-mismatch" Degraded "DNS and the configured inventory disagree.";
     Slow "slow" Degraded "It worked, but slower than `warn_after`.";
     Drift "drift" Degraded "It became slower than it used to be.";

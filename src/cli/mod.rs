@@ -1,5 +1,6 @@
 //! The command line: one file for each subcommand.
 
+mod baseline;
 mod completions;
 mod correction;
 mod demo;
@@ -115,6 +116,8 @@ enum Command {
     Trace(trace::Args),
     /// List recent checks, newest first
     History(history::Args),
+    /// What every client can see: list it, show it, accept what is new
+    Baseline(baseline::Args),
     /// Report how all checks did over a period: success, mails, percentiles; or a stored run once more
     Report(report::Args),
     /// Is this vantage point fit? Routes, DNS, PTR, port 25, clock, store
@@ -156,6 +159,7 @@ pub fn main() -> ExitCode {
         Command::Ledger(args) => ledger::main(global, &args, &output),
         Command::Trace(args) => trace::main(global, &args, &output),
         Command::History(args) => history::main(global, &args, &output),
+        Command::Baseline(args) => baseline::main(global, &args, &output),
         Command::Report(args) => report::main(global, &args, &output),
         Command::Doctor(args) => doctor::main(global, &args, &output),
         Command::Explain(args) => explain::main(&args, &output),

@@ -39,6 +39,7 @@ impl Session {
         let (pipeline, task) = pipeline::start(store.clone(), settings)
             .await
             .map_err(Problem::not_tested)?;
+        pipeline.set_rules(Arc::clone(&plan.changes)).await;
         if plan.trusts_the_system() {
             // Reading the system's authorities must not count as the first server's handshake.
             let _ = tokio::task::spawn_blocking(load_system_roots).await;

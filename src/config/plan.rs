@@ -2,8 +2,9 @@
 //! that could have been known when it was loaded.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_probes::Probe;
@@ -14,6 +15,9 @@ use postrider_probes::kinds::deliver::{Family, MessageDefaults};
 use postrider_probes::net::{SystemNet, TrustAnchors};
 use postrider_probes::setting::{Spanned, Template, Variables};
 use serde_json::Value;
+
+use crate::baseline::rules::Rules;
+pub use postrider_probes::inventory::Node;
 
 /// Everything that the files say.
 #[derive(Debug, Clone)]
@@ -32,6 +36,8 @@ pub struct Plan {
     pub inventory: Inventory,
     /// Platform-wide settings that steps may override.
     pub platform: PlatformDefaults,
+    /// How bad changes of what clients can see are, and when they are expected.
+    pub changes: Arc<Rules>,
     /// By name.
     pub senders: BTreeMap<String, Sender>,
     /// By name.
@@ -92,21 +98,6 @@ pub struct UpdateWindow {
     pub timezone: String,
     /// Its length.
     pub lasts: Duration,
-}
-
-/// One filter node.
-#[derive(Debug, Clone)]
-pub struct Node {
-    /// Its name in the configuration.
-    pub name: String,
-    /// Its server name: PTR, banner and EHLO name.
-    pub server_name: Option<String>,
-    /// Addresses that serve the lowest MX preference.
-    pub primary: Vec<IpAddr>,
-    /// Addresses that serve the others.
-    pub fallback: Vec<IpAddr>,
-    /// Data centre.
-    pub site: Option<String>,
 }
 
 /// One scenario file.

@@ -1,6 +1,7 @@
 //! The long-running process: scheduler, engine, ledger and mailbox watches put together, and the handle by which
 //! signals and the web act on them. Nothing in here prints or reads arguments: that is `cli/serve.rs`.
 
+mod blackbox;
 mod control;
 mod difference;
 mod hall;
@@ -159,6 +160,7 @@ impl Daemon {
         metrics.restore(&store.last_checks(RESTORED_CHECKS).await?);
         let witness: Arc<dyn Witness> = Arc::clone(&metrics) as _;
         let (pipeline, booking) = pipeline::start_with(store.clone(), settings, witness).await?;
+        pipeline.set_rules(Arc::clone(&plan.changes)).await;
         if plan.trusts_the_system() {
             // Reading the system's authorities must not count as the first server's handshake.
             let _ = tokio::task::spawn_blocking(load_system_roots).await;

@@ -132,6 +132,7 @@ impl Daemon {
             .replace(plan.mailboxes.clone(), other_net, positions);
         inner.slots.set_limit(plan.connections_per_address);
         inner.pipeline.set_lost_after(plan.lost_after).await;
+        inner.pipeline.set_rules(Arc::clone(&plan.changes)).await;
         let canaries = plan.canaries.clone();
         inner.hall.swap(Arc::new(Engine {
             plan: Arc::clone(plan),

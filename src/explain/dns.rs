@@ -79,6 +79,19 @@ pub(super) const DISAGREEMENT: Text = Text {
     ],
 };
 
+pub(super) const PTR_MISMATCH: Text = Text {
+    meaning: "An address has no PTR record, or one that is not the expected name, or one whose own address is another. Many receivers refuse or distrust mail from such an address. A name server that cannot answer is not this: that is `dns-servfail` or `dns-timeout`.",
+    causes: &[
+        "The address was moved or added, and the reverse zone, which the network's owner keeps, was not changed.",
+        "The PTR names the MX host; of a cluster node it is to name the server itself.",
+        "The forward record of the name was removed or points to another address.",
+    ],
+    advice: &[
+        "`dig -x ADDRESS`, then `dig NAME A` and `dig NAME AAAA`: the last must give the address again.",
+        "Have the owner of the network set the PTR record; the inventory's server name is what it should be for a primary address.",
+    ],
+};
+
 pub(super) const BOGUS: Text = Text {
     meaning: "The zone is signed and the signatures do not prove the answer. Senders that validate treat the domain as unreachable.",
     causes: &[

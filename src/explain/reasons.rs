@@ -28,6 +28,7 @@ fn entry(reason: Reason) -> (Area, Text) {
         Reason::DnsMismatch => (Area::Dns, dns::MISMATCH),
         Reason::DnsLame => (Area::Dns, dns::LAME),
         Reason::DnsDisagreement => (Area::Dns, dns::DISAGREEMENT),
+        Reason::PtrMismatch => (Area::Dns, dns::PTR_MISMATCH),
         Reason::DnsBogus => (Area::Dns, dns::BOGUS),
         Reason::SpfMismatch => (Area::Dns, policy::SPF),
         Reason::DkimMismatch => (Area::Dns, policy::DKIM),
@@ -72,6 +73,7 @@ fn entry(reason: Reason) -> (Area, Text) {
         Reason::WebContent => (Area::Web, web::CONTENT),
         Reason::CaldavProtocol => (Area::Web, web::CALDAV_PROTOCOL),
         Reason::CaldavMismatch => (Area::Web, web::CALDAV_MISMATCH),
+        Reason::ClusterLayout => (Area::Soft, soft::CLUSTER_LAYOUT),
         Reason::InventoryMismatch => (Area::Soft, soft::INVENTORY_MISMATCH),
         Reason::Slow => (Area::Soft, soft::SLOW),
         Reason::Drift => (Area::Soft, soft::DRIFT),
@@ -113,6 +115,5 @@ fn is_reserved(reason: Reason) -> bool {
             | Reason::CaldavProtocol
             | Reason::CaldavMismatch
             | Reason::Drift
-            | Reason::Changed
     )
 }

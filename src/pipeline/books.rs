@@ -6,17 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use postrider_probes::outcome::Failure;
+use postrider_probes::outcome::{Failure, Status};
 use postrider_probes::post::{Account, Attempt, Draft, EntryState};
 use postrider_wire::message::tag::{EntryId, Tag, TagKey};
 use tokio::time::Instant;
 
+use super::baselines::{AcceptedChanges, Baselines};
 use super::mailboxes::{Mailboxes, Stake};
 use super::restraint::Restraint;
 use super::returned::{bounced, told};
 use super::seen::{Accepted, Seen, copy_of, latency_on_wall_clock};
 use super::witness::{LedgerChange, Situation};
 use super::{Correction, Told};
+use crate::baseline::{Change, SeenBy, Selection};
 use crate::clock::Clock;
 use crate::ledger::Ledger;
 use crate::ledger::deadline::Deadlines;
@@ -25,6 +27,7 @@ use crate::ledger::fact::{CopyKey, Fact, Noted, Planned, Sighting};
 use crate::ledger::recognise::Proof;
 use crate::mailbox::news::{Arrival, MessageKey, Position, Returned};
 use crate::result::RunHead;
+use crate::run::event::CheckFinished;
 use crate::store::Batch;
 
 /// Copies of one mail whose details are kept for whoever waits; more are only counted.
@@ -35,12 +38,15 @@ const DETAILED_COPIES: usize = 16;
 pub(super) struct Books {
     pub(super) ledger: Ledger,
     pub(super) mailboxes: Mailboxes,
+    pub(super) baselines: Baselines,
     pub(super) unsaved: Batch,
     /// Entries that `unsaved` or the watches changed, whose consequences are still to be drawn.
     pub(super) touched: BTreeSet<EntryId>,
     pub(super) told: Vec<Told>,
     /// What `unsaved` changed of entries, in order.
     pub(super) changes: Vec<LedgerChange>,
+    /// What `unsaved` changed of what clients can see, in order.
+    pub(super) noticed: Vec<Arc<Change>>,
     pub(super) runs: HashMap<String, OpenRun>,
     restraint: Restraint,
     deadlines: Deadlines,
@@ -56,6 +62,8 @@ pub(super) struct OpenRun {
     pub(super) head: Option<RunHead>,
     /// A check of it could not be written, and was told so.
     pub(super) disowned: bool,
+    /// The worst that its checks became when they were compared with what is remembered.
+    pub(super) compared: Option<Status>,
     pub(super) entries: Vec<EntryId>,
 }
 
@@ -92,10 +100,12 @@ impl Books {
         Self {
             ledger,
             mailboxes: Mailboxes::default(),
+            baselines: Baselines::default(),
             unsaved: Batch::default(),
             touched: BTreeSet::new(),
             told: Vec::new(),
             changes: Vec::new(),
+            noticed: Vec::new(),
             runs: HashMap::new(),
             restraint: Restraint::default(),
             deadlines: Deadlines::default(),
@@ -103,6 +113,43 @@ impl Books {
             key,
             clock,
             lost_after,
+        }
+    }
+
+    /// Compares what a check saw with what is remembered, and gives the check's status after that.
+    pub(super) fn compare(&mut self, finished: &mut CheckFinished) {
+        let seen_by = SeenBy {
+            run: finished.check.run.clone(),
+            scenario: finished.check.scenario.clone(),
+            step: finished.check.step.clone(),
+        };
+        let outcome = &mut finished.outcome;
+        let now = self.clock.now();
+        let changes = self
+            .baselines
+            .look(outcome, &seen_by, now, &mut self.unsaved);
+        self.notice(&changes);
+    }
+
+    /// An operator accepts what was seen last.
+    pub(super) fn accept(
+        &mut self,
+        selection: &Selection,
+        also: bool,
+        by: &str,
+    ) -> AcceptedChanges {
+        let now = self.clock.now();
+        let accepted = self
+            .baselines
+            .accept(selection, also, by, now, &mut self.unsaved);
+        self.notice(&accepted.changes);
+        accepted
+    }
+
+    fn notice(&mut self, changes: &[Change]) {
+        for change in changes.iter().cloned().map(Arc::new) {
+            self.told.push(Told::Changed(Arc::clone(&change)));
+            self.noticed.push(change);
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod authoritative;
 mod judge;
+mod observe;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -127,6 +128,10 @@ impl Kind for Dns {
                 .help("write `ask: every-authoritative-server`, or give the port in `resolver`"),
             );
         }
+    }
+
+    fn contacts(&self) -> Vec<&Template> {
+        vec![&self.query.value]
     }
 
     fn preview(&self, _: &MessageDefaults, _: Option<&Target>) -> Preview {
@@ -312,6 +317,8 @@ impl Asked {
             cx.note(word);
         }
         findings.extend(self.judged(answer));
+        let from = self.resolver.map(|server| server.to_string());
+        cx.observe_all(observe::seen(&question, answer, from.as_deref()));
         let good = findings.is_empty();
         for finding in findings {
             cx.find(finding);

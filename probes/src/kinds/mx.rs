@@ -16,6 +16,7 @@ use crate::mx::{self, MOST_HOSTS, MxSet};
 use crate::names::{Ask, MOST_LINES, canonical, line, mistake, name_mistake, resolver_mistake};
 use crate::names::{zone, zone::Way};
 use crate::net::{Answer, Question, ask_failure, end_of_chain, server_words};
+use crate::observation::What;
 use crate::outcome::{Failure, Finding};
 use crate::phase::Phase;
 use crate::reason::Reason;
@@ -229,6 +230,10 @@ impl Asked {
         let Ok(MxSet { hosts, .. }) = set else {
             return Vec::new();
         };
+        for host in hosts.iter().filter(|host| host.failure.is_none()) {
+            let addresses = host.addresses.iter().map(ToString::to_string);
+            cx.observe(What::Addresses, &host.name, addresses);
+        }
         cx.evidence(|evidence| {
             evidence.answers.extend(hosts.iter().map(|host| {
                 let addresses: Vec<String> =
@@ -241,6 +246,10 @@ impl Asked {
     }
 
     fn keep(&self, answer: &Answer, cx: &Context<'_>) {
+        if ["NOERROR", "NXDOMAIN"].contains(&answer.rcode.as_str()) {
+            let records = judge::records(&self.domain, answer);
+            cx.observe(What::Mx, &self.domain, &records);
+        }
         let lines = answer.records.iter().map(|record| {
             line(&format!(
                 "{} {} {} {}",

@@ -13,11 +13,11 @@ pub use settings::{Begin, Dane, Expect, Tlsa};
 use crate::context::Context;
 use crate::kind::{Kind, Names, Preview};
 use crate::kinds::deliver::MessageDefaults;
-use crate::names::{mistake, name_mistake, resolver_mistake};
+use crate::names::{MOST_LINES, mistake, name_mistake, resolver_mistake};
 use crate::outcome::{Failure, Finding};
 use crate::phase::Phase;
 use crate::reason::Reason;
-use crate::setting::{Place, Problem};
+use crate::setting::{Place, Problem, Spanned, Template};
 use crate::target::Target;
 
 use self::published::Published;
@@ -137,6 +137,7 @@ impl Kind for Tlsa {
         let (records, unusable) = judge::usable(&records);
         let lines = unusable
             .iter()
+            .take(MOST_LINES)
             .map(|(record, why)| format!("{owner} TLSA {record} cannot be used: {why}"));
         cx.evidence(|evidence| evidence.answers.extend(lines));
         if records.is_empty() {
@@ -182,8 +183,7 @@ impl Tlsa {
     }
 
     fn asked(&self, cx: &Context<'_>) -> Result<Asked, Failure> {
-        let filled = |template: &Option<_>| {
-            let template: &Option<crate::setting::Spanned<crate::setting::Template>> = template;
+        let filled = |template: &Option<Spanned<Template>>| {
             template.as_ref().map(|text| cx.fill(text)).transpose()
         };
         let internal = |text: &str| Failure::new(Reason::Internal, text);

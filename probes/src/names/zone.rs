@@ -12,7 +12,8 @@ use crate::context::Context;
 use crate::kinds::deliver::Family;
 use crate::names::canonical::listed;
 use crate::names::line;
-use crate::net::{Answer, AskError, Net, Question, RecordData, addresses, lookup};
+use crate::net::{Answer, AskError, Net, Question, RecordData, addresses, lookup, name_problem};
+use crate::observation::What;
 use crate::outcome::{Failure, Finding};
 use crate::reason::Reason;
 
@@ -43,7 +44,11 @@ pub(crate) struct Way {
 #[derive(Debug)]
 pub(crate) struct Zone {
     pub(crate) name: String,
+    /// The names of its name servers.
+    names: Vec<String>,
     pub(crate) servers: Vec<Server>,
+    /// Those that no route leads to.
+    skipped: Vec<Server>,
     /// What is wrong with the name servers themselves.
     pub(crate) findings: Vec<Finding>,
 }
@@ -67,9 +72,26 @@ impl Zone {
     ///
     /// # Errors
     /// When nobody knows name servers for the name, or none of them can be reached from here.
-    pub(crate) async fn of(name: &str, way: Way, cx: &Context<'_>) -> Result<Self, Failure> {
-        let (zone, names) = name_servers(name, way, cx.around.net).await?;
-        addressed(zone, names, way, cx).await
+    pub(crate) async fn of(name: &str, way: Way, net: &dyn Net) -> Result<Self, Failure> {
+        let (zone, names) = name_servers(name, way, net).await?;
+        addressed(zone, names, way, net).await
+    }
+
+    /// Tells who is asked, and who is not.
+    pub(crate) fn tell(&self, cx: &Context<'_>) {
+        cx.observe(What::Ns, &self.name, &self.names);
+        if self.skipped.is_empty() {
+            return;
+        }
+        cx.note("IPv4 servers only");
+        cx.evidence(|evidence| {
+            evidence.answers.extend(self.skipped.iter().map(|server| {
+                format!(
+                    "{}: not asked, there is no IPv6 route from here",
+                    server.label()
+                )
+            }));
+        });
     }
 
     /// What each server replies, in the order of [`servers`](Self::servers).
@@ -165,9 +187,8 @@ async fn addressed(
     zone: String,
     names: Vec<String>,
     way: Way,
-    cx: &Context<'_>,
+    net: &dyn Net,
 ) -> Result<Zone, Failure> {
-    let net = cx.around.net;
     let mut findings = Vec::new();
     if names.len() > MOST_SERVERS {
         findings.push(
@@ -192,9 +213,14 @@ async fn addressed(
         .await;
 
     let mut servers: Vec<Server> = Vec::new();
-    let mut unreachable = Vec::new();
+    let mut skipped: Vec<Server> = Vec::new();
     for (name, found) in names.iter().zip(resolved) {
-        if let Some(failure) = found.failure {
+        if name_problem(name).is_some() {
+            findings.push(Finding::new(
+                Reason::DnsMismatch,
+                format!("name server {}: this is no host name", line(name)),
+            ));
+        } else if let Some(failure) = found.failure {
             findings.push(Failure {
                 message: format!("name server {name}: {}", failure.message),
                 ..failure
@@ -216,13 +242,7 @@ async fn addressed(
                 address,
             };
             if address.is_ipv6() && !net.has_route(address) {
-                cx.evidence(|evidence| {
-                    let label = server.label();
-                    evidence.answers.push(format!(
-                        "{label}: not asked, there is no IPv6 route from here"
-                    ));
-                });
-                unreachable.push(server);
+                skipped.push(server);
             } else if !servers.iter().any(|known| known.address == address)
                 && servers.len() < MOST_ADDRESSES
             {
@@ -231,18 +251,17 @@ async fn addressed(
         }
     }
     // Half of the answer is an answer; none is the vantage's fault.
-    if let (true, Some(server)) = (servers.is_empty(), unreachable.first()) {
+    if let (true, Some(server)) = (servers.is_empty(), skipped.first()) {
         return Err(Failure::new(
             Reason::VantageNoIpv6,
             format!("no IPv6 route from here to {}", server.label()),
         ));
     }
-    if !unreachable.is_empty() {
-        cx.note("IPv4 servers only");
-    }
     Ok(Zone {
         name: zone,
+        names,
         servers,
+        skipped,
         findings,
     })
 }

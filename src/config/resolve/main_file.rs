@@ -17,6 +17,7 @@ use postrider_probes::slots::{MOST_PER_ADDRESS, PER_ADDRESS};
 use postrider_wire::address::{EhloName, HostName, Mailbox};
 
 use super::Scope;
+use crate::baseline::rules::Rules;
 use crate::config::plan::{Inventory, Node, UpdateWindow};
 use crate::config::raw::{
     RawDkim, RawImap, RawMailbox, RawMain, RawPlatform, RawSender, RawTls, RawWindow,
@@ -29,6 +30,7 @@ pub(in crate::config) struct MainFile {
     pub(in crate::config) include: Vec<Spanned<String>>,
     pub(in crate::config) inventory: Inventory,
     pub(in crate::config) platform: PlatformDefaults,
+    pub(in crate::config) changes: Rules,
     pub(in crate::config) resolver: Option<SocketAddr>,
     pub(in crate::config) trust_anchors: TrustAnchors,
     pub(in crate::config) senders: BTreeMap<String, Sender>,
@@ -51,6 +53,7 @@ impl Default for MainFile {
             include: Vec::new(),
             inventory: Inventory::default(),
             platform: PlatformDefaults::default(),
+            changes: Rules::default(),
             resolver: None,
             trust_anchors: TrustAnchors::default(),
             senders: BTreeMap::new(),
@@ -79,9 +82,15 @@ pub(in crate::config) fn main_file(
         .as_ref()
         .map(|platform| scope.platform(platform))
         .unwrap_or_default();
+    let changes = raw
+        .platform
+        .as_ref()
+        .map(|platform| scope.changes(platform, &inventory))
+        .unwrap_or_default();
     let mut main = MainFile {
         include: raw.include.clone(),
         inventory,
+        changes,
         platform,
         resolver: raw.resolver.as_ref().and_then(|text| scope.resolver(text)),
         trust_anchors: raw
@@ -175,6 +184,8 @@ impl Scope<'_> {
             smtp_port: self.port(raw.smtp_port),
             trust: self.trust(raw.trust.as_ref()),
             source_address: raw.source_address.as_ref().and_then(|text| self.ip(text)),
+            domains: inventory.domains.clone(),
+            nodes: inventory.nodes.clone(),
         };
         (inventory, platform)
     }

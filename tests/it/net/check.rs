@@ -103,6 +103,8 @@ pub(super) fn mistakes(kind: &impl Kind) -> String {
         for_each: false,
         places: Places(&|_| None),
         readable_mailboxes: &Default::default(),
+        nodes: &Default::default(),
+        has_domains: false,
         used_mailboxes: &Default::default(),
     };
     let mut problems = Vec::new();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use postrider_probes::kind::Kind as _;
 use postrider_probes::kinds::deliver::MessageDefaults;
 use postrider_probes::kinds::dns::Dns;
+use postrider_probes::net::Security;
 use postrider_probes::outcome::{Outcome, Status};
 use postrider_probes::phase::Phase;
 use postrider_testkit::net::FakeNet;
@@ -305,6 +306,10 @@ fn a_mistake_in_the_settings_is_one_message() {
             "`NXDOMAN` is no response code: there are `NOERROR`, `NXDOMAIN`, `SERVFAIL`, `REFUSED`, `FORMERR`, `NOTIMP`",
         ),
         (
+            json!({ "query": "example.test", "type": "A", "ask": "every-authoritative-server", "expect": { "dnssec": "secure" } }),
+            "`dnssec` is what a resolver proves, and only the authoritative servers are asked: leave out `ask`, or make it a step of its own",
+        ),
+        (
             json!({ "query": "example.test", "type": "A", "port": 5353 }),
             "`port` is the authoritative servers' port, and only the resolver is asked: write `ask: every-authoritative-server`, or give the port in `resolver`",
         ),
@@ -322,4 +327,52 @@ fn the_longest_time_follows_from_the_limits() {
         "query": "example.test", "type": "MX", "within": "2s", "ask": "every-authoritative-server",
     });
     assert_eq!(longest(long), Duration::from_secs(21));
+}
+
+#[tokio::test]
+async fn what_is_proven_is_judged_beside_the_records() {
+    let of = |security: Security| {
+        FakeNet::new()
+            .records("example.test", "MX", &["10 mx1.test"])
+            .proves("example.test", "MX", security)
+    };
+    let expect = json!({ "answers": ["10 mx2.test"], "dnssec": "secure" });
+    let settings = json!({ "query": "example.test", "type": "MX", "expect": expect });
+    let records = "dns-mismatch: missing 10 mx2.test; not expected 10 mx1.test";
+    for (security, status, told) in [
+        (Security::Secure, Status::Fail, vec![records]),
+        (
+            Security::Insecure,
+            Status::Fail,
+            vec![
+                "dns-mismatch: example.test MX is insecure: its zone is proven to be unsigned (expected secure)",
+                records,
+            ],
+        ),
+        // What is not proven is not judged.
+        (
+            Security::Bogus("its signature ended".to_owned()),
+            Status::Fail,
+            vec!["dns-bogus: example.test MX fails validation: its signature ended"],
+        ),
+        (
+            Security::Unvalidated("it lies".to_owned()),
+            Status::Error,
+            vec!["dns-unvalidated: it lies"],
+        ),
+        (
+            Security::Indeterminate,
+            Status::Error,
+            vec![
+                "dns-unvalidated: nothing is proven of example.test MX: 127.0.0.1 answered with an error what the proof takes",
+            ],
+        ),
+    ] {
+        let word = security.word();
+        let outcome = run(&of(security), settings.clone()).await;
+        assert_eq!(lines(&outcome), told, "{word}");
+        assert_eq!(outcome.status(), status, "{word}");
+        let proof = outcome.evidence.answers.last().unwrap();
+        assert_eq!(*proof, format!("example.test MX: {word}"));
+    }
 }

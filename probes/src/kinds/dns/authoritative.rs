@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::context::Context;
-use crate::kinds::dns::Asked;
 use crate::kinds::dns::judge::records;
+use crate::kinds::dns::{Asked, observe};
 use crate::names::canonical::listed;
 use crate::names::zone::{BySaying, Way, Zone, views};
 use crate::names::{MOST_LINES, zone};
@@ -26,7 +26,8 @@ pub(super) async fn ask(asked: &Asked, port: u16, cx: &Context<'_>) -> Result<bo
     };
     let (zone, replies) = cx
         .phase(Phase::Dns, async {
-            let zone = Zone::of(&asked.name, way, cx).await?;
+            let zone = Zone::of(&asked.name, way, cx.around.net).await?;
+            zone.tell(cx);
             let replies = zone.ask(&question, way, cx.around.net).await;
             Ok::<_, Failure>((zone, replies))
         })
@@ -34,6 +35,7 @@ pub(super) async fn ask(asked: &Asked, port: u16, cx: &Context<'_>) -> Result<bo
 
     let mut said = BySaying::default();
     let mut sets: BTreeMap<Vec<String>, Vec<String>> = BTreeMap::new();
+    let mut seen = Vec::new();
     for (server, reply) in zone.servers.iter().zip(&replies) {
         let label = server.label();
         match reply {
@@ -59,6 +61,8 @@ pub(super) async fn ask(asked: &Asked, port: u16, cx: &Context<'_>) -> Result<bo
                             said.add(&label, finding);
                         }
                         if knows {
+                            let whose = observe::seen(&question, answer, Some("its name servers"));
+                            seen.extend(whose);
                             sets.entry(found).or_default().push(label);
                         }
                     }
@@ -69,6 +73,10 @@ pub(super) async fn ask(asked: &Asked, port: u16, cx: &Context<'_>) -> Result<bo
     let note = zone.note();
     let mut findings = zone.findings;
     findings.extend(said.into_findings(zone.servers.len()));
+    // While they differ there is no one value to remember.
+    if sets.len() == 1 {
+        cx.observe_all(seen);
+    }
     if !asked.is_exact() {
         // Without an expected set the servers have at least to agree.
         findings.extend(views(&sets).map(|views| {

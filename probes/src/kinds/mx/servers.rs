@@ -21,7 +21,8 @@ pub(super) async fn ask(
     cx: &Context<'_>,
 ) -> Result<Vec<Finding>, Failure> {
     let net = cx.around.net;
-    let zone = Zone::of(owner, asked.way, cx).await?;
+    let zone = Zone::of(owner, asked.way, net).await?;
+    zone.tell(cx);
     let question = asked.question(owner);
     let of_zone = Question::new(&*zone.name, "SOA", asked.way.within);
     let (replies, sources) = tokio::join!(

@@ -9,9 +9,10 @@ use futures_util::stream::{self, Stream};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsHandle, NetError};
 use hickory_resolver::proto::op::{DnsRequest, DnsResponse, Message, Query, ResponseCode};
-use hickory_resolver::proto::rr::{Name, RecordType};
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use tokio::time::Instant;
 
+use super::LONGEST_CHAIN;
 use crate::net::answer::{Asked, Signatures};
 use crate::net::failure::server_words;
 use crate::net::{AskError, exchange};
@@ -107,6 +108,7 @@ impl Upstream {
         let code = message.metadata.response_code;
         state.has_failed |= !matches!(code, ResponseCode::NoError | ResponseCode::NXDomain);
         // What is not needed for the proof is not judged: each record set more would be more questions.
+        keep_what_is_asked(&mut message, &key.0, key.1);
         message.additionals.clear();
         message
             .authorities
@@ -123,6 +125,27 @@ impl Upstream {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Leaves the aliases of `name` in the answer, what is at their end, and the signatures of both.
+fn keep_what_is_asked(message: &mut Message, name: &Name, record_type: RecordType) {
+    let mut names = vec![name.clone()];
+    for _ in 0..LONGEST_CHAIN {
+        let next = message.answers.iter().find_map(|record| {
+            let RData::CNAME(target) = &record.data else {
+                return None;
+            };
+            (names.contains(&record.name) && !names.contains(&target.0)).then(|| target.0.clone())
+        });
+        match next {
+            Some(next) => names.push(next),
+            None => break,
+        }
+    }
+    let wanted = [record_type, RecordType::CNAME, RecordType::RRSIG];
+    message
+        .answers
+        .retain(|record| names.contains(&record.name) && wanted.contains(&record.record_type()));
 }
 
 impl DnsHandle for Upstream {

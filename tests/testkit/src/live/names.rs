@@ -11,6 +11,7 @@
 //! The authoritative servers share one port, since NS records have none. BIND listens only on addresses that the system
 //! has by name, hence on these two. The laboratory needs neither root nor the mail platform.
 
+mod liar;
 mod servers;
 mod sign;
 #[cfg(test)]
@@ -27,6 +28,7 @@ use tempfile::TempDir;
 
 use super::bind;
 use super::process::{Daemon, Group, Guard, free_port};
+pub use liar::{Liar, Lie};
 use sign::Key;
 pub use zone::{Signing, Zone};
 
