@@ -234,12 +234,12 @@ impl Asked {
         let net = cx.around.net;
         let set = mx::hosts_of(net, resolver, &self.domain, answer, Family::Both, within).await;
         // A null MX has no hosts; whether it is expected is known already.
-        let Ok(MxSet { hosts, .. }) = set else {
+        let Ok(MxSet { hosts, seen, .. }) = set else {
             return Vec::new();
         };
-        for host in hosts.iter().filter(|host| host.failure.is_none()) {
-            let addresses = host.addresses.iter().map(ToString::to_string);
-            cx.observe(What::Addresses, &host.name, addresses);
+        // What another resolver says is not what was seen before.
+        if resolver.is_none() {
+            cx.observe_all(seen);
         }
         cx.evidence(|evidence| {
             evidence.answers.extend(hosts.iter().map(|host| {
@@ -253,7 +253,8 @@ impl Asked {
     }
 
     fn keep(&self, answer: &Answer, cx: &Context<'_>) {
-        if ["NOERROR", "NXDOMAIN"].contains(&answer.rcode.as_str()) {
+        let is_answer = ["NOERROR", "NXDOMAIN"].contains(&answer.rcode.as_str());
+        if is_answer && self.way.resolver.is_none() {
             let records = judge::records(&self.domain, answer);
             cx.observe(What::Mx, &self.domain, &records);
         }

@@ -16,7 +16,7 @@ use crate::names::line;
 use crate::names::lookback::{self, ReverseNames};
 use crate::names::zone::{AT_ONCE, MOST_ROUNDS as ZONE_ROUNDS, Way, Zone};
 use crate::net::{Addresses, Net, Question, addresses, ask_failure, end_of_chain, lookup};
-use crate::observation::What;
+use crate::observation::{Observation, What};
 use crate::outcome::{Failure, Finding};
 use crate::phase::Phase;
 use crate::reason::Reason;
@@ -56,6 +56,8 @@ pub(super) struct Seen {
 pub(super) struct Domain {
     pub(super) name: String,
     pub(super) hosts: Vec<MxHost>,
+    /// What is compared with what was seen before.
+    pub(super) seen: Vec<Observation>,
     /// How long each host's addresses may be kept, by the host's own name servers.
     pub(super) life: BTreeMap<String, Duration>,
 }
@@ -123,7 +125,7 @@ pub(super) async fn at(
         failures.push(too_many("addresses", addresses, MOST_ADDRESSES));
     }
     seen.failures = failures;
-    tell(&seen, cx);
+    tell(&seen, way.resolver.is_none(), cx);
     seen
 }
 
@@ -161,6 +163,7 @@ async fn domain(name: &str, way: Way, net: &dyn Net) -> (Domain, Vec<Finding>) {
         Err(failure) => return (domain, vec![failure]),
     };
     let mut failures = set.findings;
+    domain.seen = set.seen;
     if set.hosts.len() > MOST_HOSTS {
         failures.push(too_many("MX hosts", set.hosts.len(), MOST_HOSTS));
     }
@@ -257,8 +260,13 @@ async fn reverse_names(nodes: &[Node], way: Way, net: &dyn Net) -> Vec<ReverseNa
         .await
 }
 
-/// Leaves what was seen as proof.
-fn tell(seen: &Seen, cx: &Context<'_>) {
+/// Leaves what was seen as proof. What another resolver than the usual one says is not what was seen before.
+fn tell(seen: &Seen, is_usual: bool, cx: &Context<'_>) {
+    if is_usual {
+        for domain in &seen.domains {
+            cx.observe_all(domain.seen.iter().cloned());
+        }
+    }
     let mut lines = Vec::new();
     for (domain, host) in seen.hosts() {
         let addresses: Vec<String> = host.addresses.iter().map(ToString::to_string).collect();
@@ -269,9 +277,6 @@ fn tell(seen: &Seen, cx: &Context<'_>) {
             host.name,
             addresses.join(", ")
         )));
-        if host.failure.is_none() {
-            cx.observe(What::Addresses, &host.name, &addresses);
-        }
     }
     for node in &seen.nodes {
         let (Some(name), Some(found)) = (&node.server_name, seen.servers.get(&node.name)) else {
@@ -282,7 +287,7 @@ fn tell(seen: &Seen, cx: &Context<'_>) {
     }
     for known in &seen.reverse {
         lines.extend(known.lines());
-        if let Ok(names) = &known.names {
+        if let (Ok(names), true) = (&known.names, is_usual) {
             let names = names.iter().map(|name| &name.name);
             cx.observe(What::Ptr, known.address, names);
         }
