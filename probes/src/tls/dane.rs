@@ -194,14 +194,29 @@ mod tests {
             (format!("2 0 1 {digest}"), ""),
             (format!("3 1 2 {digest}{digest}"), ""),
             ("3 1 0 ab".to_owned(), ""),
-            (format!("0 0 1 {digest}"), "usage 0 (PKIX-TA) is not for SMTP"),
-            (format!("1 1 1 {digest}"), "usage 1 (PKIX-EE) is not for SMTP"),
+            (
+                format!("0 0 1 {digest}"),
+                "usage 0 (PKIX-TA) is not for SMTP",
+            ),
+            (
+                format!("1 1 1 {digest}"),
+                "usage 1 (PKIX-EE) is not for SMTP",
+            ),
             (format!("4 1 1 {digest}"), "the usage 4 is not defined"),
             (format!("255 1 1 {digest}"), "the usage 255 is not defined"),
             (format!("3 2 1 {digest}"), "the selector 2 is not defined"),
-            (format!("3 1 3 {digest}"), "the matching type 3 is not defined"),
-            ("3 1 1 abab".to_owned(), "it holds 2 bytes, and its digest has 32"),
-            (format!("3 1 2 {digest}"), "it holds 32 bytes, and its digest has 64"),
+            (
+                format!("3 1 3 {digest}"),
+                "the matching type 3 is not defined",
+            ),
+            (
+                "3 1 1 abab".to_owned(),
+                "it holds 2 bytes, and its digest has 32",
+            ),
+            (
+                format!("3 1 2 {digest}"),
+                "it holds 32 bytes, and its digest has 64",
+            ),
             ("3 1 0".to_owned(), "it holds no data"),
         ] {
             let why = unusable(&text.parse().unwrap()).unwrap_or_default();
@@ -218,7 +233,11 @@ mod tests {
     fn what_is_no_certificate_matches_nothing_and_breaks_nothing() {
         let junk = CertificateDer::from(vec![0x30, 0x82, 0xff, 0xff, 0x00]);
         let chain = [junk.clone(), junk];
-        for names in [Vec::new(), vec!["mx1.test".to_owned()], vec!["..".to_owned()]] {
+        for names in [
+            Vec::new(),
+            vec!["mx1.test".to_owned()],
+            vec!["..".to_owned()],
+        ] {
             let presented = Presented {
                 chain: &chain,
                 now: UnixTime::since_unix_epoch(std::time::Duration::ZERO),

@@ -143,9 +143,9 @@ fn keep_what_is_asked(message: &mut Message, name: &Name, record_type: RecordTyp
         }
     }
     let wanted = [record_type, RecordType::CNAME, RecordType::RRSIG];
-    message.answers.retain(|record| {
-        names.contains(&record.name) && wanted.contains(&record.record_type())
-    });
+    message
+        .answers
+        .retain(|record| names.contains(&record.name) && wanted.contains(&record.record_type()));
 }
 
 impl DnsHandle for Upstream {
