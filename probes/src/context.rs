@@ -9,9 +9,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::account::{MailboxAccount, Sender, Trust};
-use crate::kinds::deliver::{Family, MessageDefaults};
 use crate::inventory::Node;
-use crate::kinds::deliver::MessageDefaults;
+use crate::kinds::deliver::{Family, MessageDefaults};
 use crate::limit::Awaited;
 use crate::net::Net;
 use crate::observation::{Observation, What, addresses_of, of_tls};

@@ -13,7 +13,6 @@ pub use order::sender_order;
 use crate::kinds::deliver::Family;
 use crate::mx::records::{Listed, listed};
 use crate::net::{Answer, Net, Question, addresses, lookup as ask};
-use crate::net::{Net, Question, addresses, lookup as ask};
 use crate::observation::{Observation, addresses_of};
 use crate::outcome::{Failure, Finding};
 use crate::reason::Reason;
@@ -83,7 +82,7 @@ pub(crate) async fn hosts_of(
     family: Family,
     within: Duration,
 ) -> Result<MxSet, Failure> {
-    let mut seen = vec![records::seen(domain, &answer)];
+    let mut seen = vec![records::seen(domain, answer)];
     let Listed {
         mut hosts,
         mut findings,

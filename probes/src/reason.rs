@@ -85,6 +85,7 @@ reasons! {
     WebContent "web-content" Fail "The page does not hold what was expected.";
     CaldavProtocol "caldav-protocol" Fail "The calendar server broke the protocol.";
     CaldavMismatch "caldav-mismatch" Fail "The calendar object read is not the one written.";
+    ClusterLayout "cluster-layout" Degraded "The cluster is not laid out as a cluster of mail filters should be.";
     InventoryMismatch "inventory-mismatch" Degraded "DNS and the configured inventory disagree.";
     Slow "slow" Degraded "It worked, but slower than `warn_after`.";
     Drift "drift" Degraded "It became slower than it used to be.";

@@ -1,6 +1,7 @@
 //! The long-running process: scheduler, engine, ledger and mailbox watches put together, and the handle by which
 //! signals and the web act on them. Nothing in here prints or reads arguments: that is `cli/serve.rs`.
 
+mod blackbox;
 mod control;
 mod difference;
 mod hall;

@@ -73,6 +73,7 @@ fn entry(reason: Reason) -> (Area, Text) {
         Reason::WebContent => (Area::Web, web::CONTENT),
         Reason::CaldavProtocol => (Area::Web, web::CALDAV_PROTOCOL),
         Reason::CaldavMismatch => (Area::Web, web::CALDAV_MISMATCH),
+        Reason::ClusterLayout => (Area::Soft, soft::CLUSTER_LAYOUT),
         Reason::InventoryMismatch => (Area::Soft, soft::INVENTORY_MISMATCH),
         Reason::Slow => (Area::Soft, soft::SLOW),
         Reason::Drift => (Area::Soft, soft::DRIFT),
@@ -104,19 +105,11 @@ fn is_reserved(reason: Reason) -> bool {
     matches!(
         reason,
         Reason::AuthFailed
-            | Reason::DkimMismatch
-            | Reason::DmarcMismatch
-            | Reason::TlsRptMismatch
-        Reason::DmarcMismatch
-            | Reason::AuthFailed
-            | Reason::MtaStsMismatch
             | Reason::ContentAltered
             | Reason::NotHeld
             | Reason::HeldWrongly
             | Reason::NoticeMissing
             | Reason::ReleaseNotDelivered
-            | Reason::HttpStatus
-            | Reason::HttpTimeout
             | Reason::WebLogin
             | Reason::WebContent
             | Reason::CaldavProtocol

@@ -2,6 +2,19 @@
 
 use super::Text;
 
+pub(super) const CLUSTER_LAYOUT: Text = Text {
+    meaning: "A rule of the kind `cluster` is broken: mail flows, but a failure would hurt more than it must, or a filter can be avoided. The line begins with the name of the rule.",
+    causes: &[
+        "The cluster has grown by one step only: one node, one network, one role.",
+        "An old MX record, or a name, was left over from before.",
+        "The inventory in the main file is older than the cluster.",
+    ],
+    advice: &[
+        "Correct the zone, the server or the inventory, whichever is wrong.",
+        "What is meant to be so is named in the step: `except: [RULE]`.",
+    ],
+};
+
 pub(super) const INVENTORY_MISMATCH: Text = Text {
     meaning: "DNS and `platform.nodes` disagree: an MX address that no node claims, or a node's address that no MX record leads to.",
     causes: &[

@@ -6,10 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use postrider_probes::outcome::Failure;
 use postrider_probes::outcome::{Failure, Status};
 use postrider_probes::post::{Account, Attempt, Draft, EntryState};
-use postrider_probes::post::{Account, Attempt, EntryState};
 use postrider_wire::message::tag::{EntryId, Tag, TagKey};
 use tokio::time::Instant;
 

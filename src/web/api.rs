@@ -178,7 +178,7 @@ fn answered(result: Result<Reply, Reply>) -> Reply {
 }
 
 /// What is wrong with a request.
-struct BadRequest(String);
+pub(super) struct BadRequest(pub(super) String);
 
 impl From<BadRequest> for Reply {
     fn from(BadRequest(detail): BadRequest) -> Self {
@@ -187,7 +187,7 @@ impl From<BadRequest> for Reply {
 }
 
 /// The query, without anything that is not known: a misspelt filter would otherwise filter nothing.
-fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, BadRequest> {
+pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, BadRequest> {
     match Query::try_from_uri(uri) {
         Ok(Query(query)) => Ok(query),
         Err(error) => {
@@ -208,7 +208,7 @@ fn limit(asked: Option<u32>) -> Result<u32, BadRequest> {
 }
 
 /// The name, unless it is longer than any.
-fn short(what: &str, name: String) -> Result<String, BadRequest> {
+pub(super) fn short(what: &str, name: String) -> Result<String, BadRequest> {
     if name.len() <= LONGEST_NAME {
         return Ok(name);
     }

@@ -30,7 +30,7 @@ use crate::kind::{Kind, Names, Preview};
 use crate::outcome::{Failure, Finding, Mark};
 use crate::post::Attempt;
 use crate::reason::Reason;
-use crate::setting::{Place, Problem};
+use crate::setting::{Place, Problem, Template};
 use crate::span::duration;
 use crate::target::Target;
 
@@ -66,6 +66,16 @@ impl Kind for Deliver {
         let from = self.from.as_ref().or(message.from.as_ref());
         from.filter(|_| self.stop_after.is_none())
             .map(|from| from.value.clone())
+    }
+
+    fn contacts(&self) -> Vec<&Template> {
+        let domain = self.route.as_ref().map(|route| &route.mx_of);
+        let named = [self.to_address.as_ref(), self.server_name.as_ref(), domain];
+        named
+            .into_iter()
+            .flatten()
+            .map(|name| &name.value)
+            .collect()
     }
 
     fn preview(&self, message: &MessageDefaults, target: Option<&Target>) -> Preview {

@@ -130,6 +130,10 @@ impl Kind for Dns {
         }
     }
 
+    fn contacts(&self) -> Vec<&Template> {
+        vec![&self.query.value]
+    }
+
     fn preview(&self, _: &MessageDefaults, _: Option<&Target>) -> Preview {
         let whom = match self.ask {
             Ask::Resolver => "the resolver",
@@ -314,8 +318,7 @@ impl Asked {
         }
         findings.extend(self.judged(answer));
         let from = self.resolver.map(|server| server.to_string());
-        cx.observe_all(observe::seen(&question, &answer, from.as_deref()));
-        let findings = self.judged(&answer);
+        cx.observe_all(observe::seen(&question, answer, from.as_deref()));
         let good = findings.is_empty();
         for finding in findings {
             cx.find(finding);

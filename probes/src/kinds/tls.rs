@@ -47,6 +47,15 @@ impl Kind for Tls {
         self.port
     }
 
+    fn contacts(&self) -> Vec<&Template> {
+        let named = [&self.host, &self.to_address, &self.server_name];
+        named
+            .into_iter()
+            .flatten()
+            .map(|name| &name.value)
+            .collect()
+    }
+
     fn preview(&self, _: &MessageDefaults, target: Option<&Target>) -> Preview {
         let host = match (&self.host, target) {
             (Some(host), _) => host.source().to_owned(),

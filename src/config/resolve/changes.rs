@@ -44,7 +44,7 @@ impl Scope<'_> {
             self.error(
                 "bad-value",
                 raw.until.at,
-                "the change window ends before it begins",
+                "the change window does not end after its beginning",
             )
             .help = Some("`until` comes after `from`".to_owned());
         }

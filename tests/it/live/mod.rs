@@ -1,6 +1,8 @@
 //! The program itself, as it is built, against the platform of real servers. See `tests/live/README.md`.
 
 mod aftermath;
+mod certificates;
+mod changes;
 mod dane;
 mod delivery;
 mod dnssec;

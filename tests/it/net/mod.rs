@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failing helper fails its test")]
 
 mod check;
+mod cluster_kind;
 mod connect;
 mod dns_exchange;
 mod dns_kind;

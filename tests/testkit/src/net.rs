@@ -97,6 +97,20 @@ impl FakeNet {
         )
     }
 
+    /// The same of the authoritative server `server`.
+    #[must_use]
+    pub fn records_with_ttl_at(
+        self,
+        server: SocketAddr,
+        name: &str,
+        record_type: &str,
+        data: &[&str],
+        ttl: u32,
+    ) -> Self {
+        let reaction = records(name, record_type, data, ttl);
+        self.reacts(Some(server), name, record_type, reaction)
+    }
+
     /// The resolver answers a question of this type with an alias and then with records of the alias.
     #[must_use]
     pub fn alias(self, name: &str, target: &str, record_type: &str, data: &[&str]) -> Self {

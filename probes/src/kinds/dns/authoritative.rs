@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::context::Context;
-use crate::kinds::dns::Asked;
 use crate::kinds::dns::judge::records;
+use crate::kinds::dns::{Asked, observe};
 use crate::names::canonical::listed;
 use crate::names::zone::{BySaying, Way, Zone, views};
 use crate::names::{MOST_LINES, zone};
 use crate::net::ask_failure;
-use crate::kinds::dns::{Asked, MOST_LINES, line, observe};
-use crate::net::{Answer, AskError, Net, Question, RecordData, addresses, ask_failure, lookup};
 use crate::outcome::{Failure, Finding};
 use crate::phase::Phase;
 use crate::reason::Reason;
@@ -37,9 +35,8 @@ pub(super) async fn ask(asked: &Asked, port: u16, cx: &Context<'_>) -> Result<bo
 
     let mut said = BySaying::default();
     let mut sets: BTreeMap<Vec<String>, Vec<String>> = BTreeMap::new();
-    for (server, reply) in zone.servers.iter().zip(&replies) {
     let mut seen = Vec::new();
-    for (server, reply) in servers.iter().zip(&replies) {
+    for (server, reply) in zone.servers.iter().zip(&replies) {
         let label = server.label();
         match reply {
             Err(error) => {
@@ -64,18 +61,10 @@ pub(super) async fn ask(asked: &Asked, port: u16, cx: &Context<'_>) -> Result<bo
                             said.add(&label, finding);
                         }
                         if knows {
+                            let whose = observe::seen(&question, answer, Some("its name servers"));
+                            seen.extend(whose);
                             sets.entry(found).or_default().push(label);
                         }
-                if knows && !answer.authoritative {
-                    said.add(&label, lame(&zone));
-                } else {
-                    for finding in asked.judged(answer) {
-                        said.add(&label, finding);
-                    }
-                    if knows {
-                        let whose = observe::seen(&question, answer, Some("its name servers"));
-                        seen.extend(whose);
-                        sets.entry(found).or_default().push(label);
                     }
                 }
             }
@@ -88,7 +77,6 @@ pub(super) async fn ask(asked: &Asked, port: u16, cx: &Context<'_>) -> Result<bo
     if sets.len() == 1 {
         cx.observe_all(seen);
     }
-    findings.extend(said.into_findings(servers.len()));
     if !asked.is_exact() {
         // Without an expected set the servers have at least to agree.
         findings.extend(views(&sets).map(|views| {

@@ -1,7 +1,10 @@
 //! The kinds that judge what a domain says about its mail, against a scripted network.
 
 mod dkim;
+mod dmarc;
+mod mta_sts;
 mod spf;
+mod tls_rpt;
 
 use std::collections::BTreeMap;
 
@@ -103,6 +106,8 @@ fn problems<K: Kind + DeserializeOwned>(settings: Value) -> String {
         places: Places(&|_| None),
         readable_mailboxes: &Default::default(),
         used_mailboxes: &Default::default(),
+        nodes: &Default::default(),
+        has_domains: false,
     };
     let kind: K = match serde_json::from_value(settings) {
         Ok(kind) => kind,

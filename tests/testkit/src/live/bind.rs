@@ -36,14 +36,34 @@ pub(super) fn start(
     )
 }
 
+/// Replaces words of a zone file.
+pub(super) fn change_zone(directory: &Path, origin: &str, from: &str, to: &str) -> io::Result<()> {
+    let file = directory.join(zone_file(origin));
+    let text = fs::read_to_string(&file)?;
+    if !text.contains(from) {
+        return Err(io::Error::other(format!("{origin} does not hold {from:?}")));
+    }
+    fs::write(file, text.replacen(from, to, 1))
+}
+
 /// Starts `named` in `directory` with this configuration.
 pub(super) fn start_named(
     directory: &Path,
     configuration: &str,
     guard: &Guard,
 ) -> io::Result<Daemon> {
+    fs::write(directory.join("named.conf"), configuration)?;
+    launch(directory, guard)
+}
+
+/// Starts `named` on what was written before.
+pub(super) fn launch(directory: &Path, guard: &Guard) -> io::Result<Daemon> {
     let file = directory.join("named.conf");
-    fs::write(&file, configuration)?;
+    let log = directory.join("named.log");
+    // What an earlier one said is not said by this one.
+    if log.exists() {
+        fs::remove_file(&log)?;
+    }
     // Where AppArmor confines /usr/sbin/named to the system's own directories, a copy is free.
     let program = directory.join("named");
     fs::copy(NAMED, &program)
@@ -55,7 +75,7 @@ pub(super) fn start_named(
             .args(["-n", "1", "-c"])
             .arg(file),
         Group::Given,
-        &directory.join("named.log"),
+        &log,
         guard,
     )
 }

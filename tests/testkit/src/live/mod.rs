@@ -14,6 +14,7 @@
 mod bind;
 mod ca;
 mod dovecot;
+mod faces;
 mod mailbox;
 mod names;
 mod node;
@@ -37,6 +38,7 @@ use tempfile::TempDir;
 
 pub use ca::Certificate;
 pub use dovecot::Delivery;
+pub use faces::{FACE_NAME, Face, Faces};
 pub use mailbox::StoredMail;
 pub use names::{Liar, Lie, NAME_SERVERS, Names, Signing, Zone};
 pub use node::Node;
