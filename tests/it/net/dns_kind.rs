@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 /// Names send no mail.
 #[derive(Debug)]
-struct NoPost;
+pub(super) struct NoPost;
 
 impl Post for NoPost {
     fn new_id(&self) -> EntryId {

@@ -7,3 +7,4 @@ mod dns_exchange;
 mod dns_kind;
 mod mx;
 mod tls;
+mod tls_kind;
