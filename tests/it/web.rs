@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use postrider::result::{RunHead, RunResult};
 use postrider::web::{
     self, Answer, Control, LedgerEntry, LedgerQuery, Metrics, MetricsFormat, NotReady, Origin,
-    Refusal, Refused, Rejected, Reloaded, RunQuery, Settings, Unavailable,
+    ProbeQuery, ProbeRefusal, ProbeRefused, Probed, Refusal, Refused, Rejected, Reloaded, RunQuery,
+    Settings, Unavailable,
 };
 
 /// Knows how to reload, or not.
@@ -46,6 +47,15 @@ impl Control for Daemon {
                 kind: Refusal::NotReady,
                 reason: "not here".to_owned(),
                 retry_after: None,
+            })
+        })
+    }
+
+    fn probe(&self, _: ProbeQuery) -> Answer<'_, Result<Probed, ProbeRefused>> {
+        Box::pin(async {
+            Err(ProbeRefused {
+                kind: ProbeRefusal::NotReady,
+                reason: "not here".to_owned(),
             })
         })
     }
