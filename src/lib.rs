@@ -1,5 +1,6 @@
 //! Postrider: the most demanding user of a mail platform.
 
+pub mod baseline;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -20,12 +20,14 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
+use postrider_probes::observation::What;
 use postrider_probes::post::EntryState;
 
 pub use catalogue::{Description, Family, Kind};
 pub use expected::expected_series;
 pub use format::Format;
 
+use crate::baseline::Change;
 use crate::config::plan::Plan;
 use crate::ledger::Balance;
 use crate::pipeline::{LedgerChange, Witness};
@@ -90,6 +92,9 @@ impl Metrics {
             Family::SeriesDropped,
         ] {
             state.table.ensure(family, &[]);
+        }
+        for what in What::ALL {
+            state.table.ensure(Family::Changes, &[what.name()]);
         }
         state.take(plan, now);
         Self {
@@ -191,6 +196,13 @@ impl Witness for Metrics {
 
     fn changed(&self, change: &LedgerChange) {
         self.state().ledger(change);
+    }
+
+    fn noticed(&self, change: &Change) {
+        if change.how.is_news() {
+            let labels = [change.key.what.name()];
+            self.state().table.add(Family::Changes, &labels, 1.0);
+        }
     }
 
     fn write_failed(&self) {

@@ -2,9 +2,11 @@
 //! record, what the mailbox watches tell, what runs report. It keeps the ledger, makes it durable, and only then
 //! answers and tells others.
 
+mod baselines;
 mod books;
 mod mailboxes;
 mod post;
+mod restraint;
 mod returned;
 mod seen;
 mod task;
@@ -24,12 +26,15 @@ use postrider_wire::message::tag::EntryId;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use crate::baseline::rules::Rules;
+use crate::baseline::{Change, Selection};
 use crate::clock::Clock;
 use crate::ledger::Balance;
 use crate::mailbox::news::{Interest, News, Position};
 use crate::result::{CheckResult, RunResult};
 use crate::run::event::Event;
 use crate::store::{RunSearch, Store, StoreError};
+pub use baselines::AcceptedChanges;
 use post::{Request, RunPost};
 use task::Task;
 pub use witness::{LedgerChange, Situation, Witness};
@@ -55,6 +60,9 @@ pub enum Told {
     Run(Arc<Event>),
     /// A mail that had been given up turned up: its verdict is put right. Told once for each mail.
     Corrected(Arc<Correction>),
+    /// The value of something that every client can see became another one, or was accepted. Told once for each time,
+    /// when it is on disk.
+    Changed(Arc<Change>),
     /// A second copy of a mail turned up. Told once for each mail, however many copies follow, and hours later too.
     Duplicated {
         /// The mail.
@@ -244,6 +252,33 @@ impl PipelineHandle {
     pub async fn set_lost_after(&self, lost_after: Duration) {
         // A pipeline that has ended gives nothing up any more.
         let _ = self.ask(Request::LostAfter(lost_after)).await;
+    }
+
+    /// What the operator says of changes, from now on.
+    pub async fn set_rules(&self, rules: Arc<Rules>) {
+        // A pipeline that has ended judges nothing any more.
+        let _ = self.ask(Request::Rules(rules)).await;
+    }
+
+    /// Accepts what was seen last of what is meant; with `also`, beside what is all right already.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub async fn accept(
+        &self,
+        selection: Selection,
+        also: bool,
+        by: String,
+    ) -> Result<AcceptedChanges, Failure> {
+        let (answer, answered) = oneshot::channel();
+        let request = Request::Accept {
+            selection,
+            also,
+            by,
+            answer,
+        };
+        self.ask(request).await?;
+        answered.await.map_err(|_| ended())?
     }
 
     /// How many mails are where, over the whole ledger.

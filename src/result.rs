@@ -1,6 +1,7 @@
 //! The published result document: what `--format json` prints, what the store keeps, what every report is made from.
 //! Inner types never leave the program; this is their counterpart at the border, with a version.
 
+pub mod changes;
 pub mod listing;
 pub mod period;
 
@@ -236,6 +237,27 @@ pub struct EvidenceResult {
     /// DNS answers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub answers: Vec<String>,
+    /// What every client can see, and is not as it was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<ChangeResult>,
+}
+
+/// Something that every client can see is not as it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ChangeResult {
+    /// `addresses`, `ptr`, `mx`, `ns`, `certificate`, `banner`, `ehlo` or `tls-version`.
+    pub what: String,
+    /// Of whom: a name, an address, an address with its port.
+    pub subject: String,
+    /// What it was; empty: nothing was there.
+    pub before: Vec<String>,
+    /// Since when it was so, RFC 3339, UTC.
+    pub since: String,
+    /// What it is now; empty: nothing is there.
+    pub after: Vec<String>,
+    /// What accepts the new value; absent as long as nothing does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted_by: Option<String>,
 }
 
 /// A message that was refused for now and sent again.

@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::account::{MailboxAccount, Sender, Trust};
-use crate::kinds::deliver::MessageDefaults;
+use crate::inventory::Node;
+use crate::kinds::deliver::{Family, MessageDefaults};
 use crate::limit::Awaited;
 use crate::net::Net;
-use crate::outcome::{Evidence, Finding, Mark, Outcome, TranscriptLine};
+use crate::observation::{Observation, What, addresses_of, of_tls};
+use crate::outcome::{Evidence, Finding, Mark, Outcome, TlsFacts, TranscriptLine};
 use crate::phase::Phase;
 use crate::post::Post;
 use crate::setting::{Template, Variables};
@@ -52,6 +55,10 @@ pub struct PlatformDefaults {
     pub trust: Trust,
     /// Local address for outgoing connections.
     pub source_address: Option<std::net::IpAddr>,
+    /// Mail domains of the platform.
+    pub domains: Vec<String>,
+    /// Its filter nodes.
+    pub nodes: Vec<Node>,
 }
 
 /// What one check gets.
@@ -190,6 +197,33 @@ impl<'a> Context<'a> {
     /// Adds a short fact to the result line.
     pub fn note(&self, note: impl Into<String>) {
         self.lock().notes.push(note.into());
+    }
+
+    /// Tells what was seen, to be compared with what was seen before: `cx.observe(What::Ptr, address, &names)`. Only for
+    /// what a server really said; a look that failed has seen nothing, an answer without a record is an empty set.
+    pub fn observe(
+        &self,
+        what: What,
+        subject: impl std::fmt::Display,
+        values: impl IntoIterator<Item = impl AsRef<str>>,
+    ) {
+        self.lock().observe(Observation::new(what, subject, values));
+    }
+
+    /// Tells the certificate and the TLS version that were seen at `subject`, mostly `192.0.2.1:25`.
+    pub fn observe_tls(&self, subject: impl std::fmt::Display, facts: &TlsFacts) {
+        self.observe_all(of_tls(subject, facts));
+    }
+
+    /// Tells the addresses of a name; of a family that was not asked for nothing is known.
+    pub fn observe_addresses(&self, name: &str, family: Family, found: &[IpAddr]) {
+        self.observe_all(addresses_of(name, family, found));
+    }
+
+    /// Tells what was seen elsewhere.
+    pub fn observe_all(&self, seen: impl IntoIterator<Item = Observation>) {
+        let mut outcome = self.lock();
+        seen.into_iter().for_each(|seen| outcome.observe(seen));
     }
 
     /// Adds proof.

@@ -103,6 +103,10 @@ pub struct Names<'a> {
     pub places: Places<'a>,
     /// Mailboxes that say where they are read.
     pub readable_mailboxes: &'a BTreeSet<String>,
+    /// Nodes of the inventory, with the place of their definition.
+    pub nodes: &'a BTreeMap<String, Place>,
+    /// Whether the inventory names mail domains.
+    pub has_domains: bool,
     /// Gathers the mailboxes that something looks into or sends to.
     pub used_mailboxes: &'a RefCell<BTreeSet<String>>,
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::observation::{self, Observation, Values, What};
 use crate::phase::PhaseTimes;
 use crate::reason::Reason;
 
@@ -103,6 +104,25 @@ pub struct Outcome {
     pub notes: Vec<String>,
     /// Proof.
     pub evidence: Evidence,
+    /// What was seen that is compared with what was seen before.
+    pub observations: Vec<Observation>,
+}
+
+/// Something that a client can see is not as it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangeFacts {
+    /// What.
+    pub what: What,
+    /// Of whom.
+    pub subject: String,
+    /// What it was.
+    pub before: Values,
+    /// Since when it was so.
+    pub since: jiff::Timestamp,
+    /// What it is now.
+    pub after: Values,
+    /// Who or what accepts it; `None`: nobody.
+    pub accepted_by: Option<String>,
 }
 
 impl Outcome {
@@ -111,6 +131,15 @@ impl Outcome {
         self.findings.push(finding);
         self.findings
             .sort_by_key(|finding| std::cmp::Reverse(finding.status));
+    }
+
+    /// Adds what was seen; of two looks at the same thing the later one counts.
+    pub fn observe(&mut self, seen: Observation) {
+        let same = |known: &Observation| known.what == seen.what && known.subject == seen.subject;
+        self.observations.retain(|known| !same(known));
+        if self.observations.len() < observation::MOST {
+            self.observations.push(seen);
+        }
     }
 
     /// The worst finding's status, or `pass`.
@@ -141,6 +170,8 @@ pub struct Evidence {
     pub arrivals: Vec<ArrivalFacts>,
     /// DNS answers, one per line, as `name type ttl data` or `server: answer`.
     pub answers: Vec<String>,
+    /// What of that which was observed is not as it was; the store's memory decides that.
+    pub changes: Vec<ChangeFacts>,
     /// Every SMTP reply, of every server that was spoken to, to be counted.
     pub replies: Vec<SmtpReply>,
 }

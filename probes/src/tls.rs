@@ -1,6 +1,7 @@
 //! The client's side of TLS: one handshake, what was negotiated, and what is wrong with the certificate.
 
 mod certificate;
+pub mod dane;
 mod judgement;
 mod recorder;
 mod roots;
@@ -10,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{AlertDescription, ClientConfig, PeerIncompatible, version};
 use tokio_rustls::TlsConnector;
 
@@ -104,15 +105,7 @@ pub async fn client(
         Ok(session) => session,
         Err(error) => return Err(not_shaken(&error, facts, !chain.is_empty())),
     };
-    let (_, connection) = session.get_ref();
-    facts.version = connection
-        .protocol_version()
-        .map(|version| format!("{version:?}").replace('_', "."))
-        .unwrap_or_default();
-    facts.cipher = connection
-        .negotiated_cipher_suite()
-        .map(|suite| format!("{:?}", suite.suite()).replace("TLS13_", "TLS_"))
-        .unwrap_or_default();
+    negotiated(&mut facts, session.get_ref().1);
     match (&facts.fault, verify) {
         (Some(fault), Verify::Enforce) => Err(TlsFailure {
             failure: Failure::new(
@@ -123,6 +116,61 @@ pub async fn client(
         }),
         _ => Ok((Box::new(session), facts)),
     }
+}
+
+/// A session and the certificates that it began with, which nobody has judged yet.
+pub struct Unjudged {
+    /// The session.
+    pub stream: BoxStream,
+    /// What was negotiated, and what the certificate says of itself.
+    pub facts: TlsFacts,
+    /// The certificates as they were sent, the server's own first.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// When they were.
+    pub time: UnixTime,
+}
+
+impl std::fmt::Debug for Unjudged {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Unjudged")
+            .field("facts", &self.facts)
+            .finish_non_exhaustive()
+    }
+}
+
+/// As [`client`], for a caller who trusts something else than authorities.
+///
+/// # Errors
+/// `tls-handshake`, `tls-version`.
+pub async fn unjudged(stream: BoxStream, name: &str) -> Result<Unjudged, TlsFailure> {
+    let recorder = Arc::new(Recorder::new(provider()));
+    let connector = TlsConnector::from(Arc::new(config(&recorder)?));
+    let shaken = connector.connect(server_name(name)?, stream).await;
+    let (time, chain) = recorder.seen();
+    let mut facts = certificate::facts(&chain);
+    name.clone_into(&mut facts.host);
+    let session = match shaken {
+        Ok(session) => session,
+        Err(error) => return Err(not_shaken(&error, facts, !chain.is_empty())),
+    };
+    negotiated(&mut facts, session.get_ref().1);
+    Ok(Unjudged {
+        stream: Box::new(session),
+        facts,
+        chain,
+        time,
+    })
+}
+
+fn negotiated(facts: &mut TlsFacts, connection: &rustls::ClientConnection) {
+    facts.version = connection
+        .protocol_version()
+        .map(|version| format!("{version:?}").replace('_', "."))
+        .unwrap_or_default();
+    facts.cipher = connection
+        .negotiated_cipher_suite()
+        .map(|suite| format!("{:?}", suite.suite()).replace("TLS13_", "TLS_"))
+        .unwrap_or_default();
 }
 
 /// A handshake that failed after the certificate was shown: what it is, and what may be the matter with its key.

@@ -99,7 +99,7 @@ pub(super) fn keep_transcripts(checks: &mut [CheckResult], keep: Keep) {
 }
 
 /// `cli user@host`.
-fn origin() -> String {
+pub(super) fn origin() -> String {
     let user = std::env::var("USER")
         .or_else(|_| std::env::var("LOGNAME"))
         .unwrap_or_else(|_| "unknown".to_owned());

@@ -105,6 +105,8 @@ impl Follower {
                     self.output.tell(&line);
                     continue;
                 }
+                // The line of the check that saw it says so.
+                Ok(Told::Changed(_)) => continue,
                 Ok(Told::Duplicated { entry }) => {
                     self.output.tell(&format!(
                         "duplicate: a second copy of mail {entry} turned up"

@@ -1,6 +1,6 @@
 //! `reload`: asks the running daemon to read its configuration again, and prints what changed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hyper::{Method, StatusCode, Uri};
@@ -55,7 +55,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn main(args: &Args, output: &Output) -> Result<Exit, Problem> {
-    let client = args.daemon.client(login(args)?, WITHIN);
+    let login = login(args.user.as_deref(), args.password_file.as_deref())?;
+    let client = args.daemon.client(login, WITHIN);
     let asked = session::runtime()?.block_on(client.ask(Method::POST, "/-/reload"));
     let Reply { status, text } = asked.map_err(Problem::not_tested)?;
     match status {
@@ -74,18 +75,22 @@ pub(super) fn main(args: &Args, output: &Output) -> Result<Exit, Problem> {
     }
 }
 
-fn login(args: &Args) -> Result<Option<(String, Secret)>, Problem> {
-    let (Some(user), Some(file)) = (&args.user, &args.password_file) else {
+/// The login that the options name.
+pub(super) fn login(
+    user: Option<&str>,
+    password_file: Option<&Path>,
+) -> Result<Option<(String, Secret)>, Problem> {
+    let (Some(user), Some(file)) = (user, password_file) else {
         return Ok(None);
     };
-    let password = SecretSource::File(file.clone())
+    let password = SecretSource::File(file.to_owned())
         .read()
         .map_err(|failure| Problem::usage(anyhow::anyhow!("{}", failure.line())))?;
-    Ok(Some((user.clone(), password)))
+    Ok(Some((user.to_owned(), password)))
 }
 
 /// The sentence of a problem document, or the text as it is.
-fn detail(text: &str) -> String {
+pub(super) fn detail(text: &str) -> String {
     serde_json::from_str::<serde_json::Value>(text)
         .ok()
         .and_then(|problem| Some(problem.get("detail")?.as_str()?.to_owned()))

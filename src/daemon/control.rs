@@ -5,12 +5,14 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{Daemon, Refusal, blackbox};
+use crate::baseline::{Selection, document};
+use crate::result::changes::Acceptance;
 use crate::result::{RunHead, RunResult};
 use crate::store::{Reader, RunSearch, StoreError};
 use crate::web::{
-    self, Answer, Control, LedgerEntry, LedgerQuery, Metrics, MetricsFormat, NotReady, Origin,
-    ProbeQuery, ProbeRefusal, ProbeRefused, Probed, Refused, Rejected, Reloaded, RunQuery,
-    Unavailable,
+    self, AcceptRequest, Answer, Control, LedgerEntry, LedgerQuery, Metrics, MetricsFormat,
+    NotReady, Origin, ProbeQuery, ProbeRefusal, ProbeRefused, Probed, Refused, Rejected, Reloaded,
+    RunQuery, Unavailable,
 };
 
 /// A read of the store for the web that takes longer is stopped; below the limit of a request, which is 30 s.
@@ -88,6 +90,31 @@ impl Control for Daemon {
             let entries = reader.entry_page(&query.into())?;
             Ok(entries.into_iter().map(LedgerEntry::from).collect())
         }))
+    }
+
+    fn accept(
+        &self,
+        request: AcceptRequest,
+        origin: Origin,
+    ) -> Answer<'_, Result<Acceptance, Unavailable>> {
+        Box::pin(async move {
+            let AcceptRequest {
+                what,
+                subject,
+                scenario,
+                all: _,
+                also,
+            } = request;
+            let selection = Selection {
+                what,
+                subject,
+                scenario,
+            };
+            let pipeline = &self.0.pipeline;
+            let accepted = pipeline.accept(selection, also, origin.to_string()).await;
+            let accepted = accepted.map_err(|failure| Unavailable(failure.line()))?;
+            Ok(document::acceptance(accepted.meant, &accepted.changes))
+        })
     }
 
     fn probe(&self, query: ProbeQuery) -> Answer<'_, Result<Probed, ProbeRefused>> {

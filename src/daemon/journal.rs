@@ -8,6 +8,7 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::time::Instant;
 
 use super::lock;
+use crate::baseline::{self, Move};
 use crate::pipeline::Told;
 use crate::run::event::{CheckFinished, Event};
 
@@ -67,6 +68,7 @@ impl Journal {
                         mailbox = found.mailbox,
                         "a mail that was given up has turned up"
                     ),
+                    Ok(Told::Changed(change)) => tell(&change),
                     Ok(Told::Duplicated { entry }) => {
                         tracing::info!(%entry, "a second copy of a mail has turned up");
                     }
@@ -108,6 +110,38 @@ impl Known {
             }
             Event::CheckStarted(_) | Event::RunMissed(_) => {}
         }
+    }
+}
+
+/// What is as it should be is worth a line, what is not a warning.
+fn tell(change: &baseline::Change) {
+    let baseline::Change {
+        key,
+        how,
+        seen_by,
+        accepted_by,
+        ..
+    } = change;
+    let words = change.sentence();
+    let accepted_by = accepted_by.as_deref();
+    macro_rules! told {
+        ($level:ident) => {
+            tracing::$level!(
+                what = key.what.name(),
+                subject = key.subject,
+                how = how.name(),
+                run = seen_by.run,
+                scenario = seen_by.scenario,
+                step = seen_by.step,
+                accepted_by,
+                words,
+                "what clients see has changed"
+            )
+        };
+    }
+    match how {
+        Move::Changed => told!(warn),
+        Move::Expected | Move::Listed | Move::Returned | Move::Accepted => told!(info),
     }
 }
 

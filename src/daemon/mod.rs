@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use postrider_probes::net::{Net, SystemNet};
+use postrider_probes::net::Net;
 use postrider_probes::post::EntryState;
 use postrider_probes::slots::Slots;
 use postrider_probes::tls::load_system_roots;
@@ -160,12 +160,12 @@ impl Daemon {
         metrics.restore(&store.last_checks(RESTORED_CHECKS).await?);
         let witness: Arc<dyn Witness> = Arc::clone(&metrics) as _;
         let (pipeline, booking) = pipeline::start_with(store.clone(), settings, witness).await?;
+        pipeline.set_rules(Arc::clone(&plan.changes)).await;
         if plan.trusts_the_system() {
             // Reading the system's authorities must not count as the first server's handshake.
             let _ = tokio::task::spawn_blocking(load_system_roots).await;
         }
-        let net: Arc<dyn Net> =
-            Arc::new(SystemNet::new(plan.resolver, plan.platform.source_address));
+        let net: Arc<dyn Net> = Arc::new(plan.network());
         let interests = pipeline.clone();
         let watches = Watches::start(mailbox::Setup {
             net: Arc::clone(&net),

@@ -85,11 +85,12 @@ fn tell(done: &Maintained) {
     for problem in &done.problems {
         tracing::warn!(problem, "history has a gap");
     }
-    if done.runs + done.entries + done.hourly_rows > 0 {
+    if done.runs + done.entries + done.hourly_rows + done.changes > 0 {
         tracing::info!(
             runs = done.runs,
             entries = done.entries,
             hourly_rows = done.hourly_rows,
+            changes = done.changes,
             freed_bytes = done.freed_bytes,
             "what is older than the retention was removed"
         );

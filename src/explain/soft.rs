@@ -2,6 +2,19 @@
 
 use super::Text;
 
+pub(super) const CLUSTER_LAYOUT: Text = Text {
+    meaning: "A rule of the kind `cluster` is broken: mail flows, but a failure would hurt more than it must, or a filter can be avoided. The line begins with the name of the rule.",
+    causes: &[
+        "The cluster has grown by one step only: one node, one network, one role.",
+        "An old MX record, or a name, was left over from before.",
+        "The inventory in the main file is older than the cluster.",
+    ],
+    advice: &[
+        "Correct the zone, the server or the inventory, whichever is wrong.",
+        "What is meant to be so is named in the step: `except: [RULE]`.",
+    ],
+};
+
 pub(super) const INVENTORY_MISMATCH: Text = Text {
     meaning: "DNS and `platform.nodes` disagree: an MX address that no node claims, or a node's address that no MX record leads to.",
     causes: &[
@@ -79,9 +92,17 @@ pub(super) const FLAKY: Text = Text {
 };
 
 pub(super) const CHANGED: Text = Text {
-    meaning: "Something that every client can see is no longer what it was: a banner, a keyword, a certificate, a record.",
-    causes: &["An update or a change of configuration, announced or not."],
-    advice: &["Decide whether the new value is meant; if it is, it becomes the known one."],
+    meaning: "Something that every client can see is no longer what it was: the addresses of a name, a reverse name, an MX or NS record, a certificate, a banner, an EHLO keyword, a TLS version. The line says what it was, since when, and what it is now. Each check that sees it says so until the new value is accepted or the old one is back.",
+    causes: &[
+        "An update, a move or a change of configuration, announced or not.",
+        "Several servers behind one address that are not set up alike.",
+        "A greeting with a word of its own for each session that looks like none.",
+    ],
+    advice: &[
+        "`postrider baseline show SUBJECT` tells the whole history. If the new value is meant: `postrider baseline accept SUBJECT`; where several servers take turns, with `--also`.",
+        "Before a planned change write a dated window into `platform.change_windows`: in it old and new values are all right, afterwards the last one is.",
+        "How bad which change is says `platform.changed`: `certificate: pass` only lists it, `banner: ignore` does not look at it.",
+    ],
 };
 
 pub(super) const NOT_SENT: Text = Text {

@@ -129,6 +129,8 @@ families! {
         "How long the look-ups of a check took; MX includes the addresses of the hosts, A+AAAA is a host's addresses.";
     CertificateNotAfter Gauge "postrider_certificate_not_after_timestamp_seconds" ["scenario" "step" "host" "address" "port"]
         "When the certificate that the server last presented expires, in seconds since 1970.";
+    Changes Counter "postrider_changes_total" ["what"]
+        "Times that something which every client can see became another one: a banner, a certificate, a record. Expected ones are counted as well.";
     StoreSize Gauge "postrider_store_size_bytes" []
         "Size of the store's files.";
     StoreWriteFailures Counter "postrider_store_write_failures_total" []

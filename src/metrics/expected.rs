@@ -7,6 +7,7 @@ use std::time::Duration;
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::{Span, Timestamp};
 use postrider_probes::Probe;
+use postrider_probes::observation::What;
 
 use super::catalogue::{Family, Kind};
 use super::histogram::BOUNDS;
@@ -135,8 +136,9 @@ pub fn expected_series(plan: &Plan) -> usize {
         .map(|family| family.description())
         .filter(|description| description.labels.is_empty())
         .count()
-        // The two info metrics and both families of the vantage.
-        + 4;
+        // The two info metrics, both families of the vantage, and what can change.
+        + 4
+        + What::ALL.len();
     // Interval, runs, missed runs, start delay.
     let scenarios = plan.scenarios.len() * (3 + HISTOGRAM);
     let series_of = |(step, known): (&Step, KnownStep)| {

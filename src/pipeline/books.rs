@@ -6,16 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use postrider_probes::outcome::Failure;
-use postrider_probes::post::{Account, Attempt, EntryState};
+use postrider_probes::outcome::{Failure, Status};
+use postrider_probes::post::{Account, Attempt, Draft, EntryState};
 use postrider_wire::message::tag::{EntryId, Tag, TagKey};
 use tokio::time::Instant;
 
+use super::baselines::{AcceptedChanges, Baselines};
 use super::mailboxes::{Mailboxes, Stake};
+use super::restraint::Restraint;
 use super::returned::{bounced, told};
 use super::seen::{Accepted, Seen, copy_of, latency_on_wall_clock};
 use super::witness::{LedgerChange, Situation};
 use super::{Correction, Told};
+use crate::baseline::{Change, SeenBy, Selection};
 use crate::clock::Clock;
 use crate::ledger::Ledger;
 use crate::ledger::deadline::Deadlines;
@@ -24,6 +27,7 @@ use crate::ledger::fact::{CopyKey, Fact, Noted, Planned, Sighting};
 use crate::ledger::recognise::Proof;
 use crate::mailbox::news::{Arrival, MessageKey, Position, Returned};
 use crate::result::RunHead;
+use crate::run::event::CheckFinished;
 use crate::store::Batch;
 
 /// Copies of one mail whose details are kept for whoever waits; more are only counted.
@@ -34,13 +38,17 @@ const DETAILED_COPIES: usize = 16;
 pub(super) struct Books {
     pub(super) ledger: Ledger,
     pub(super) mailboxes: Mailboxes,
+    pub(super) baselines: Baselines,
     pub(super) unsaved: Batch,
     /// Entries that `unsaved` or the watches changed, whose consequences are still to be drawn.
     pub(super) touched: BTreeSet<EntryId>,
     pub(super) told: Vec<Told>,
     /// What `unsaved` changed of entries, in order.
     pub(super) changes: Vec<LedgerChange>,
+    /// What `unsaved` changed of what clients can see, in order.
+    pub(super) noticed: Vec<Arc<Change>>,
     pub(super) runs: HashMap<String, OpenRun>,
+    restraint: Restraint,
     deadlines: Deadlines,
     live: HashMap<EntryId, Live>,
     key: TagKey,
@@ -54,6 +62,8 @@ pub(super) struct OpenRun {
     pub(super) head: Option<RunHead>,
     /// A check of it could not be written, and was told so.
     pub(super) disowned: bool,
+    /// The worst that its checks became when they were compared with what is remembered.
+    pub(super) compared: Option<Status>,
     pub(super) entries: Vec<EntryId>,
 }
 
@@ -90,16 +100,56 @@ impl Books {
         Self {
             ledger,
             mailboxes: Mailboxes::default(),
+            baselines: Baselines::default(),
             unsaved: Batch::default(),
             touched: BTreeSet::new(),
             told: Vec::new(),
             changes: Vec::new(),
+            noticed: Vec::new(),
             runs: HashMap::new(),
+            restraint: Restraint::default(),
             deadlines: Deadlines::default(),
             live: HashMap::new(),
             key,
             clock,
             lost_after,
+        }
+    }
+
+    /// Compares what a check saw with what is remembered, and gives the check's status after that.
+    pub(super) fn compare(&mut self, finished: &mut CheckFinished) {
+        let seen_by = SeenBy {
+            run: finished.check.run.clone(),
+            scenario: finished.check.scenario.clone(),
+            step: finished.check.step.clone(),
+        };
+        let outcome = &mut finished.outcome;
+        let now = self.clock.now();
+        let changes = self
+            .baselines
+            .look(outcome, &seen_by, now, &mut self.unsaved);
+        self.notice(&changes);
+    }
+
+    /// An operator accepts what was seen last.
+    pub(super) fn accept(
+        &mut self,
+        selection: &Selection,
+        also: bool,
+        by: &str,
+    ) -> AcceptedChanges {
+        let now = self.clock.now();
+        let accepted = self
+            .baselines
+            .accept(selection, also, by, now, &mut self.unsaved);
+        self.notice(&accepted.changes);
+        accepted
+    }
+
+    fn notice(&mut self, changes: &[Change]) {
+        for change in changes.iter().cloned().map(Arc::new) {
+            self.told.push(Told::Changed(Arc::clone(&change)));
+            self.noticed.push(change);
         }
     }
 
@@ -131,6 +181,21 @@ impl Books {
             let lost_at = later(now, self.lost_after.saturating_sub(waited));
             self.deadlines.wait(id, overdue_at, lost_at);
         }
+    }
+
+    /// How a mail of an earlier process ended, in the order in which they were planned.
+    pub(super) fn remember(&mut self, entry: &Entry) {
+        if let Some((planned_at, planned)) = entry.planned() {
+            let failed = entry.failed();
+            let at = failed.map_or(planned_at, |(at, _)| at);
+            let words = failed.map(|(_, bounced)| bounced.words());
+            self.restraint.changed(planned, entry.state(), at, words);
+        }
+    }
+
+    /// Why a mail must not be sent now.
+    pub(super) fn forbids(&mut self, draft: &Draft) -> Option<Failure> {
+        self.restraint.forbids(draft, self.clock.now())
     }
 
     /// An earlier process ended before it could say what became of these.
@@ -473,6 +538,12 @@ impl Books {
         let entry = self.ledger.entry(id);
         let changed = entry.and_then(|entry| LedgerChange::of(id, at, before, entry));
         self.changes.extend(changed);
+        if let Some((entry, (_, planned))) = entry.and_then(|entry| Some((entry, entry.planned()?)))
+            && before.is_some_and(|before| before.state != entry.state())
+        {
+            let words = entry.failed().map(|(_, bounced)| bounced.words());
+            self.restraint.changed(planned, entry.state(), at, words);
+        }
         if let (true, Some(before)) = (change.corrected, change.before) {
             let after = change.after;
             tracing::info!(entry = %id, before = before.name(), after = after.name(), "a mail that had been given up turned up");

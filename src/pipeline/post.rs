@@ -1,5 +1,7 @@
 //! The ledger as a probe sees it.
 
+use std::sync::Arc;
+
 use postrider_probes::net::BoxFuture;
 use postrider_probes::outcome::Failure;
 use postrider_probes::post::{Account, Attempt, Draft, EntryState, Post};
@@ -7,7 +9,9 @@ use postrider_wire::message::tag::{EntryId, Tag};
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
-use super::{PipelineHandle, ended, lock};
+use super::{AcceptedChanges, PipelineHandle, ended, lock};
+use crate::baseline::Selection;
+use crate::baseline::rules::Rules;
 use crate::ledger::Balance;
 use crate::ledger::fact::Planned;
 
@@ -25,6 +29,13 @@ pub(super) enum Request {
     Release(EntryId, Answer),
     Balance(oneshot::Sender<Balance>),
     LostAfter(std::time::Duration),
+    Rules(Arc<Rules>),
+    Accept {
+        selection: Selection,
+        also: bool,
+        by: String,
+        answer: oneshot::Sender<Result<AcceptedChanges, Failure>>,
+    },
     Shutdown(Answer),
 }
 

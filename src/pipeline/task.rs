@@ -11,6 +11,7 @@ use postrider_wire::message::tag::{EntryId, find_in_headers};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
+use super::baselines::{AcceptedChanges, Baselines};
 use super::books::{Books, Standing};
 use super::post::{Answer, Request, unknown};
 use super::returned::named;
@@ -32,6 +33,8 @@ const POSTPONED: usize = 1000;
 const RETRY: Duration = Duration::from_secs(1);
 /// How long positions alone wait for a commit: what is read again after a crash changes nothing.
 const POSITIONS_WAIT: Duration = Duration::from_secs(5);
+/// Events that are read at the start to know whose mail came back lately.
+const RECENT_EVENTS: u32 = 5000;
 /// How often the last commit of all is tried.
 const LAST_TRIES: u32 = 3;
 
@@ -55,6 +58,11 @@ pub(super) struct Task {
     /// Plans of this round: refused when it cannot be written.
     planned: Vec<EntryId>,
     balances: Vec<oneshot::Sender<Balance>>,
+    /// Acceptances of this round.
+    accepting: Vec<(
+        oneshot::Sender<Result<AcceptedChanges, Failure>>,
+        AcceptedChanges,
+    )>,
     postponed: VecDeque<News>,
     retry_at: Option<Instant>,
     /// Checks that were not kept since the store failed.
@@ -86,6 +94,10 @@ impl Task {
         witness.opened(ledger.balance());
         let key = store.identity().key.clone();
         let mut books = Books::new(ledger, key, clock, lost_after);
+        for entry in store.last_fates(RECENT_EVENTS).await? {
+            books.remember(&entry);
+        }
+        books.baselines = Baselines::new(store.baselines().await?);
         for (id, entry) in store.open_entries().await? {
             books.take_back(id, entry);
         }
@@ -99,6 +111,7 @@ impl Task {
             answers: Vec::new(),
             planned: Vec::new(),
             balances: Vec::new(),
+            accepting: Vec::new(),
             postponed: VecDeque::new(),
             retry_at: None,
             dropped: 0,
@@ -179,7 +192,9 @@ impl Task {
             Request::Plan(_, answer) if self.is_full() => reply(answer, Err(self.trouble())),
             Request::Plan(planned, answer) => {
                 let id = planned.draft.id;
-                if self.books.plan(*planned) {
+                if let Some(failure) = self.books.forbids(&planned.draft) {
+                    reply(answer, Err(failure));
+                } else if self.books.plan(*planned) {
                     self.planned.push(id);
                     self.answers.push(answer);
                 } else {
@@ -210,6 +225,20 @@ impl Task {
             }
             Request::Balance(answer) => self.balances.push(answer),
             Request::LostAfter(lost_after) => self.books.lost_after = lost_after,
+            Request::Rules(rules) => self.books.baselines.rules = rules,
+            Request::Accept { answer, .. } if self.is_full() => {
+                // Whoever asked may have gone.
+                let _ = answer.send(Err(self.trouble()));
+            }
+            Request::Accept {
+                selection,
+                also,
+                by,
+                answer,
+            } => {
+                let accepted = self.books.accept(&selection, also, &by);
+                self.accepting.push((answer, accepted));
+            }
             Request::Shutdown(answer) => {
                 self.parting.push(answer);
                 self.ending = true;
@@ -300,6 +329,7 @@ impl Task {
                 if run.disowned {
                     finished.status = finished.status.max(Status::Error);
                 }
+                finished.status = finished.status.max(run.compared.unwrap_or(Status::Skip));
                 if let Some(head) = run.head {
                     let unsaved = &mut self.books.unsaved.runs;
                     unsaved.retain(|known| known.id != head.id);
@@ -324,6 +354,14 @@ impl Task {
             return;
         };
         if run.head.is_some() && !full {
+            let was = finished.outcome.status();
+            self.books.compare(finished);
+            let is = finished.outcome.status();
+            if is != was
+                && let Some(run) = self.books.runs.get_mut(&finished.check.run)
+            {
+                run.compared = run.compared.max(Some(is));
+            }
             let check = (finished.check.run.clone(), document(finished));
             self.books.unsaved.checks.push(check);
             return;
@@ -377,12 +415,23 @@ impl Task {
         for answer in std::mem::take(&mut self.answers) {
             reply(answer, saved.clone());
         }
+        for (answer, accepted) in std::mem::take(&mut self.accepting) {
+            let done = saved.clone().map(|()| accepted).map_err(|failure| Failure {
+                message: format!(
+                    "{}; it is accepted as soon as the store can be written",
+                    failure.message
+                ),
+                ..failure
+            });
+            // Whoever asked may have gone.
+            let _ = answer.send(done);
+        }
         for answer in std::mem::take(&mut self.balances) {
             // Whoever asked may have gone.
             let _ = answer.send(self.books.ledger.balance().clone());
         }
         for told in std::mem::take(&mut self.books.told) {
-            if unsaved.is_some() && matches!(told, Told::Corrected { .. }) {
+            if unsaved.is_some() && matches!(told, Told::Corrected { .. } | Told::Changed(_)) {
                 // It is told once, when it is true for good.
                 self.books.told.push(told);
                 continue;
@@ -397,6 +446,9 @@ impl Task {
         if durable {
             for change in std::mem::take(&mut self.books.changes) {
                 self.witness.changed(&change);
+            }
+            for change in std::mem::take(&mut self.books.noticed) {
+                self.witness.noticed(&change);
             }
         }
         for told in &self.books.told {
@@ -486,7 +538,8 @@ impl Task {
     /// Whether too much waits for the store.
     fn is_full(&self) -> bool {
         let unsaved = &self.books.unsaved;
-        unsaved.facts.len() + unsaved.checks.len() + unsaved.runs.len() >= UNSAVED
+        let events = unsaved.facts.len() + unsaved.changes.len();
+        events + unsaved.checks.len() + unsaved.runs.len() >= UNSAVED
     }
 
     /// Whether the next try waits for its time: that much is not tried again for every question.

@@ -1,4 +1,5 @@
 mod aftermath;
+mod baselines;
 mod bench;
 mod faults;
 mod interest;

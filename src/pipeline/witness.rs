@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use postrider_probes::post::EntryState;
 use postrider_wire::message::tag::EntryId;
 
+use crate::baseline::Change;
 use crate::ledger::Balance;
 use crate::ledger::entry::Entry;
 use crate::ledger::fact::{Latency, Planned};
@@ -21,6 +22,8 @@ pub trait Witness: Send + Sync + std::fmt::Debug {
     fn happened(&self, event: &Event);
     /// An entry changed, and that is on disk.
     fn changed(&self, change: &LedgerChange);
+    /// Something that every client can see became another one, or was accepted, and that is on disk.
+    fn noticed(&self, change: &Change);
     /// The store could not be written.
     fn write_failed(&self);
 }
@@ -30,6 +33,7 @@ impl Witness for () {
     fn opened(&self, _: &Balance) {}
     fn happened(&self, _: &Event) {}
     fn changed(&self, _: &LedgerChange) {}
+    fn noticed(&self, _: &Change) {}
     fn write_failed(&self) {}
 }
 

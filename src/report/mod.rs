@@ -1,5 +1,6 @@
 //! Outputs: a result document in, text out. Nothing here reads a clock, a store or the network.
 
+pub mod changes;
 pub mod csv;
 pub mod human;
 pub mod json;

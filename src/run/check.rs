@@ -118,6 +118,7 @@ impl Check {
                     .iter()
                     .cloned()
                     .for_each(|finding| outcome.add(finding));
+                self.tell_seen(&mut outcome);
                 return outcome;
             }
             What::Probe(target) => target.as_ref(),
@@ -161,9 +162,16 @@ impl Check {
         let began = Instant::now();
         step.probe.run(&cx, self.limits(), cancelled).await;
         let mut outcome = cx.finish();
+        self.tell_seen(&mut outcome);
         let family = family(target, &outcome);
         self.engine.vantage.judge(&mut outcome, family, began).await;
         outcome
+    }
+
+    fn tell_seen(&self, outcome: &mut Outcome) {
+        for seen in self.planned.seen.iter().cloned() {
+            outcome.observe(seen);
+        }
     }
 
     fn limits(&self) -> Limits {

@@ -2,18 +2,19 @@
 
 use std::time::Duration;
 
+use postrider_probes::observation::Values;
 use postrider_probes::outcome::{
-    ArrivalFacts, ChainLink, DeferralFacts, Evidence, Finding, HopFacts, SmtpFacts, Status,
-    TlsFacts, TlsOffer, TranscriptLine,
+    ArrivalFacts, ChainLink, ChangeFacts, DeferralFacts, Evidence, Finding, HopFacts, SmtpFacts,
+    Status, TlsFacts, TlsOffer, TranscriptLine,
 };
 use postrider_probes::phase::PhaseTimes;
 use postrider_probes::target::Target;
 
 use super::event::{CheckFinished, RunFinished, RunStarted};
 use crate::result::{
-    ArrivalResult, AttemptResult, ChainResult, CheckResult, Counts, DeferralResult, EvidenceResult,
-    FindingResult, HopResult, OfferResult, RunHead, RunResult, SCHEMA_VERSION, ScenarioResult,
-    SmtpResult, SourceResult, StatusWord, TargetResult, TlsResult,
+    ArrivalResult, AttemptResult, ChainResult, ChangeResult, CheckResult, Counts, DeferralResult,
+    EvidenceResult, FindingResult, HopResult, OfferResult, RunHead, RunResult, SCHEMA_VERSION,
+    ScenarioResult, SmtpResult, SourceResult, StatusWord, TargetResult, TlsResult,
 };
 
 /// What `cancelled` says of a run that never came to its end.
@@ -193,8 +194,21 @@ fn evidence_result(evidence: &Evidence) -> Option<EvidenceResult> {
         deferral: evidence.deferral.as_ref().map(deferral_result),
         arrivals: evidence.arrivals.iter().map(arrival_result).collect(),
         answers: evidence.answers.clone(),
+        changes: evidence.changes.iter().map(change_result).collect(),
     };
     (result != EvidenceResult::default()).then_some(result)
+}
+
+fn change_result(change: &ChangeFacts) -> ChangeResult {
+    let list = |values: &Values| values.iter().map(str::to_owned).collect();
+    ChangeResult {
+        what: change.what.name().to_owned(),
+        subject: change.subject.clone(),
+        before: list(&change.before),
+        since: change.since.to_string(),
+        after: list(&change.after),
+        accepted_by: change.accepted_by.clone(),
+    }
 }
 
 /// `+0.012 <- 220 mx1.example.net ESMTP`

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use postrider_probes::net::Net;
+use postrider_probes::observation::Observation;
 use postrider_probes::outcome::{Failure, Finding};
 use postrider_probes::reason::Reason;
 use postrider_probes::setting::Variables;
@@ -32,6 +33,8 @@ pub struct Planned {
     pub what: What,
     /// How long the look-up took that gave the target; it is the check's `dns` phase.
     pub lookup: Option<Duration>,
+    /// What was seen on the way to the step's targets; its first check tells it.
+    pub seen: Vec<Observation>,
 }
 
 /// What there is to do.
@@ -44,6 +47,10 @@ pub enum What {
 }
 
 impl Planned {
+    fn is_of(&self, at: At) -> bool {
+        (self.scenario_index, self.step_index) == (at.scenario_index, at.step_index)
+    }
+
     pub(super) fn target(&self) -> Option<&Target> {
         match &self.what {
             What::Probe(target) => target.as_ref(),
@@ -77,7 +84,11 @@ pub async fn plan(
     // The same disagreement between DNS and inventory is told once, not by every step that expands the domain.
     let mut told = BTreeSet::new();
     for (at, expanded, lookup) in expanded {
-        let Expanded { findings, targets } = match expanded {
+        let Expanded {
+            findings,
+            targets,
+            seen,
+        } = match expanded {
             Ok(expanded) => expanded,
             Err(failure) => {
                 checks.add(at, What::Findings(vec![failure]), lookup);
@@ -92,6 +103,11 @@ pub async fn plan(
         }
         for target in targets {
             checks.add(at, What::Probe(target), lookup);
+        }
+        // Its first check; the expansion is not asked again for the others.
+        let of_step = |check: &&mut Planned| check.is_of(at);
+        if let Some(first) = checks.0.iter_mut().find(of_step) {
+            first.seen = seen;
         }
     }
     checks.0
@@ -151,6 +167,7 @@ impl Numbered {
             step_index: at.step_index,
             what,
             lookup,
+            seen: Vec::new(),
         });
     }
 }
@@ -162,6 +179,8 @@ struct Expanded {
     findings: Vec<Finding>,
     /// One without an address when the step has no `for_each`.
     targets: Vec<Option<Target>>,
+    /// The records on the way.
+    seen: Vec<Observation>,
 }
 
 async fn expand(
@@ -177,8 +196,11 @@ async fn expand(
             true => Vec::new(),
             false => vec![None],
         };
-        let findings = Vec::new();
-        return Ok(Expanded { findings, targets });
+        return Ok(Expanded {
+            findings: Vec::new(),
+            targets,
+            seen: Vec::new(),
+        });
     };
     let within = LOOKUP_WITHIN
         .min(step.timeout.unwrap_or(LOOKUP_WITHIN))
@@ -188,5 +210,6 @@ async fn expand(
     Ok(Expanded {
         findings: expansion.findings,
         targets: expansion.targets.into_iter().map(Some).collect(),
+        seen: expansion.seen,
     })
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use postrider_probes::kinds::deliver::Family;
 use postrider_probes::mx::{self, MxSet};
 use postrider_probes::net::Net;
+use postrider_probes::observation::Observation;
 use postrider_probes::outcome::{Failure, Finding};
 use postrider_probes::reason::Reason;
 use postrider_probes::setting::Variables;
@@ -25,6 +26,8 @@ pub struct Expansion {
     pub targets: Vec<Target>,
     /// What was wrong on the way; the targets are good all the same.
     pub findings: Vec<Finding>,
+    /// The records on the way, to be compared with what was seen before.
+    pub seen: Vec<Observation>,
 }
 
 /// Looks up the MX set of the step's domain and makes the targets that `selection` takes. Each question may take `within`.
@@ -61,6 +64,7 @@ fn expansion(
     selection: &Selection,
 ) -> Expansion {
     let chosen = chosen(for_each, domain, &set, inventory);
+    let seen = set.seen.clone();
     let mut findings = if selection.narrows_targets() {
         // Who asks for one host does not ask about the others.
         failures_of_selected(&set, selection)
@@ -84,7 +88,11 @@ fn expansion(
             format!("no IPv6 route from here: IPv6 addresses of {domain} are not tested"),
         ));
     }
-    Expansion { targets, findings }
+    Expansion {
+        targets,
+        findings,
+        seen,
+    }
 }
 
 /// Every address that the step is about, labelled.

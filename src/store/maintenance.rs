@@ -7,12 +7,14 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::error::{Fault, StoreError};
 use super::removal::{self, Hourly, Kind, Removed};
 use super::retention::{Occupancy, advance, decide};
-use super::{Retention, Store, closing};
+use super::{Retention, Store, baselines, closing};
 
 /// An hour is closed so long after its end: what was measured in it may still be on its way to the store.
 const GRACE_US: i64 = 120_000_000;
 /// Transactions of one kind in one call; there may be more to do then.
 const STEPS: u32 = 100;
+/// Changes of what clients can see, at most: a value that goes to and fro adds one at each look.
+const CHANGES: u64 = 20_000;
 /// Pages that are given back in one step.
 const PAGES: i64 = 1000;
 
@@ -31,6 +33,8 @@ pub struct Maintained {
     pub events: u64,
     /// Hourly rows removed.
     pub hourly_rows: u64,
+    /// Changes of what clients can see removed.
+    pub changes: u64,
     /// Bytes that were given back to the file system.
     pub freed_bytes: u64,
     /// Bytes of the file in use.
@@ -65,6 +69,8 @@ impl Store {
             .await?;
         let samples = decision.samples_before;
         self.remove_hourly(Hourly::Samples, samples, aged, &mut done)
+            .await?;
+        self.remove_changes(decision.changes_before, &mut done)
             .await?;
         let all = u64::MAX;
         for (kind, before, most) in [
@@ -142,6 +148,23 @@ impl Store {
             let removed = step.await?;
             done.hourly_rows += removed.rows;
             if removed.rows == 0 {
+                return Ok(());
+            }
+        }
+        done.more = true;
+        Ok(())
+    }
+
+    async fn remove_changes(
+        &self,
+        before: Timestamp,
+        done: &mut Maintained,
+    ) -> Result<(), StoreError> {
+        for _ in 0..STEPS {
+            let step = self.work(move |connection| baselines::remove(connection, before, CHANGES));
+            let removed = step.await?;
+            done.changes += removed;
+            if removed == 0 {
                 return Ok(());
             }
         }

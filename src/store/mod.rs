@@ -1,6 +1,7 @@
 //! What is remembered: the ledger's events, runs and their results, positions in mailboxes. The only place that
 //! knows SQL.
 
+mod baselines;
 mod closing;
 mod copy;
 mod counts;
@@ -25,6 +26,7 @@ mod soundness;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -46,6 +48,7 @@ pub use reader::Reader;
 pub use retention::Retention;
 pub use runs::{LastCheck, RunSearch};
 
+use crate::baseline::{Baseline, Change, Key};
 use crate::ledger::fact::Noted;
 use crate::mailbox::news::Position;
 use crate::result::{CheckResult, RunHead};
@@ -73,6 +76,10 @@ pub struct Batch {
     pub runs: Vec<RunHead>,
     /// Checks that ended, with their run's id.
     pub checks: Vec<(String, CheckResult)>,
+    /// How baselines are now; `None`: forgotten.
+    pub baselines: BTreeMap<Key, Option<Baseline>>,
+    /// Changes, in order.
+    pub changes: Vec<Change>,
 }
 
 impl Batch {
@@ -84,6 +91,8 @@ impl Batch {
             && self.positions.is_empty()
             && self.runs.is_empty()
             && self.checks.is_empty()
+            && self.baselines.is_empty()
+            && self.changes.is_empty()
     }
 
     /// Whether there is nothing to write but positions.
@@ -93,6 +102,8 @@ impl Batch {
             && self.entries.is_empty()
             && self.runs.is_empty()
             && self.checks.is_empty()
+            && self.baselines.is_empty()
+            && self.changes.is_empty()
     }
 }
 
@@ -144,6 +155,8 @@ impl Store {
             ledger::project(&transaction, &batch.entries)?;
             ledger::keep_positions(&transaction, &batch.positions)?;
             runs::save_checks(&transaction, &batch.checks)?;
+            baselines::save(&transaction, &batch.baselines)?;
+            baselines::append(&transaction, &batch.changes)?;
             transaction.commit()?;
             Ok(())
         })

@@ -71,6 +71,8 @@ pub(super) struct Decision {
     pub(super) entries_before: Timestamp,
     /// Runs that began before may be removed when there are too many.
     pub(super) runs_before: Timestamp,
+    /// Changes of what clients can see that are older go.
+    pub(super) changes_before: Timestamp,
     /// So many ordinary checks too many.
     pub(super) ordinary_checks: u64,
     /// So many ordinary entries too many.
@@ -91,6 +93,7 @@ pub(super) fn decide(now: Timestamp, keep: &Retention, there_is: Occupancy) -> D
         history_before: hour(keep.time),
         samples_before: hour(keep.samples.min(keep.time)),
         details_before: ago(keep.details.min(keep.time)),
+        changes_before: ago(keep.time),
         entries_before: ago(ENTRIES_AT_LEAST.min(keep.time)),
         runs_before: ago(UNTOUCHED.min(keep.time)),
         ordinary_checks: there_is.checks.saturating_sub(keep.checks),
@@ -131,6 +134,7 @@ mod tests {
         assert_eq!(decision.history_before, 2);
         assert_eq!(decision.samples_before, (400 - 21) * 24 + 2);
         assert_eq!(decision.details_before, at(310 * 86_400 + 7_200));
+        assert_eq!(decision.changes_before, at(7_200));
         assert_eq!(decision.entries_before, at(399 * 86_400 + 7_200));
         assert_eq!(decision.runs_before, at(400 * 86_400 + 3_600));
         assert_eq!(decision.too_large_before, None);

@@ -1,3 +1,4 @@
+mod baselines;
 mod history;
 mod migration;
 mod older;

@@ -1,4 +1,4 @@
-//! `/api/v1/`: runs and the ledger.
+//! `/api/v1/`: runs, the ledger, and what is accepted as it is.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use super::answer::{self, Reply};
 use super::body;
 use super::control::{LedgerQuery, MOST_ROWS, Origin, Refusal, Refused, RunQuery, Unavailable};
-use super::document::{LedgerList, RunList, RunRequest, RunStarted, SCHEMA_VERSION};
+use super::document::{AcceptRequest, LedgerList, RunList, RunRequest, RunStarted, SCHEMA_VERSION};
 use super::routes::Call;
 use super::site::Site;
 
@@ -110,6 +110,41 @@ async fn run_of(site: &Site, call: Call) -> Result<Reply, Reply> {
         .await?
         .map_err(unavailable)?;
     Ok(answer::json(StatusCode::OK, &found.ok_or_else(none)?))
+}
+
+/// `POST /api/v1/baselines/accept`
+pub(super) async fn accept(site: Arc<Site>, call: Call) -> Reply {
+    answered(accept_what(&site, call).await)
+}
+
+async fn accept_what(site: &Site, call: Call) -> Result<Reply, Reply> {
+    let Call {
+        request, visitor, ..
+    } = call;
+    let asked: AcceptRequest = body::json(request).await?;
+    if !asked.selects() {
+        let detail = "say what is meant: subject, what, scenario, or all";
+        return Err(answer::problem(StatusCode::BAD_REQUEST, detail));
+    }
+    let asked = AcceptRequest {
+        subject: name("subject", asked.subject)?,
+        scenario: name("scenario", asked.scenario)?,
+        ..asked
+    };
+    let origin = Origin {
+        user: visitor.user,
+        address: visitor.address,
+    };
+    let accepted = site
+        .ask(move |control| async move { control.accept(asked, origin).await })
+        .await?;
+    let accepted = accepted
+        .map_err(|Unavailable(detail)| answer::problem(StatusCode::SERVICE_UNAVAILABLE, detail))?;
+    if accepted.meant == 0 {
+        let detail = "nothing that is remembered is meant";
+        return Err(answer::problem(StatusCode::NOT_FOUND, detail));
+    }
+    Ok(answer::json(StatusCode::OK, &accepted))
 }
 
 /// `GET /api/v1/ledger`

@@ -1,13 +1,13 @@
-//! Asks a running daemon: for `healthcheck` and `reload`. One request, one connection, one deadline.
+//! Asks a running daemon: for `healthcheck`, `reload` and `baseline accept`. One request, one connection, one deadline.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use http_body_util::{BodyExt as _, Empty, Limited};
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Bytes;
-use hyper::header::{AUTHORIZATION, CONNECTION, HOST, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use postrider_probes::account::Trust;
@@ -93,10 +93,27 @@ impl Client {
     /// # Errors
     /// When there is no answer; any status is one.
     pub async fn ask(&self, method: Method, path: &str) -> Result<Reply, ClientError> {
+        self.send(method, path, None).await
+    }
+
+    /// Sends a JSON document.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub async fn post(&self, path: &str, json: String) -> Result<Reply, ClientError> {
+        self.send(Method::POST, path, Some(json)).await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        json: Option<String>,
+    ) -> Result<Reply, ClientError> {
         let target = self.target()?;
         let authority = target.authority.clone();
         let within = self.within;
-        tokio::time::timeout(within, self.exchange(&target, method, path))
+        tokio::time::timeout(within, self.exchange(&target, method, path, json))
             .await
             .unwrap_or(Err(ClientError::Slow { authority, within }))
     }
@@ -136,6 +153,7 @@ impl Client {
         target: &Target<'_>,
         method: Method,
         path: &str,
+        json: Option<String>,
     ) -> Result<Reply, ClientError> {
         let broken = |problem: String| ClientError::Http {
             authority: target.authority.clone(),
@@ -149,7 +167,7 @@ impl Client {
             .map_err(|error| broken(error.to_string()))?;
         let talking = tokio::spawn(connection);
         let request = self
-            .request(target, method, path)
+            .request(target, method, path, json)
             .map_err(|error| broken(error.to_string()))?;
         let answered = async {
             let answer = sender
@@ -174,7 +192,8 @@ impl Client {
         target: &Target<'_>,
         method: Method,
         path: &str,
-    ) -> Result<Request<Empty<Bytes>>, hyper::http::Error> {
+        json: Option<String>,
+    ) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
         let before = self.url.path().trim_end_matches('/');
         let mut request = Request::builder()
             .method(method)
@@ -188,7 +207,10 @@ impl Client {
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }
-        request.body(Empty::new())
+        if json.is_some() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        request.body(Full::new(json.unwrap_or_default().into()))
     }
 
     async fn connect(&self, target: &Target<'_>) -> Result<BoxStream, ClientError> {

@@ -9,8 +9,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::document::LedgerEntry;
+use super::document::{AcceptRequest, LedgerEntry};
 pub use crate::metrics::Format as MetricsFormat;
+use crate::result::changes::Acceptance;
 use crate::result::{RunHead, RunResult};
 
 /// A future of a trait that can be an object.
@@ -40,6 +41,13 @@ pub trait Control: Send + Sync + 'static {
 
     /// Entries of the ledger, newest first, at most `query.limit`.
     fn ledger(&self, query: LedgerQuery) -> Answer<'_, Result<Vec<LedgerEntry>, Unavailable>>;
+
+    /// Accepts what was seen last of what is meant.
+    fn accept(
+        &self,
+        request: AcceptRequest,
+        origin: Origin,
+    ) -> Answer<'_, Result<Acceptance, Unavailable>>;
 
     /// Makes one check at once, for a scraper: it is recorded nowhere, and no mail is sent.
     fn probe(&self, query: ProbeQuery) -> Answer<'_, Result<Probed, ProbeRefused>>;

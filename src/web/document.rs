@@ -1,5 +1,6 @@
 //! What the API publishes beside the result document: lists of runs and of ledger entries.
 
+use postrider_probes::observation::What;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -118,6 +119,32 @@ pub struct RunRequest {
 pub struct RunStarted {
     /// The new run's id.
     pub run: String,
+}
+
+/// `POST /api/v1/baselines/accept`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AcceptRequest {
+    /// Only of this: `banner`, `mx`, …
+    pub what: Option<What>,
+    /// Only of this subject, or of all on this host.
+    pub subject: Option<String>,
+    /// Only what this scenario saw.
+    pub scenario: Option<String>,
+    /// Everything; needed when nothing else is said.
+    #[serde(default)]
+    pub all: bool,
+    /// What was right before stays right.
+    #[serde(default)]
+    pub also: bool,
+}
+
+impl AcceptRequest {
+    /// Whether it says what is meant.
+    #[must_use]
+    pub fn selects(&self) -> bool {
+        self.all || self.what.is_some() || self.subject.is_some() || self.scenario.is_some()
+    }
 }
 
 impl From<ListedEntry> for LedgerEntry {

@@ -38,8 +38,8 @@ pub use control::{
     Unavailable,
 };
 pub use document::{
-    LedgerEntry, LedgerList, Readiness, ReadinessReason, RunList, RunRequest, RunStarted,
-    SCHEMA_VERSION, Trouble,
+    AcceptRequest, LedgerEntry, LedgerList, Readiness, ReadinessReason, RunList, RunRequest,
+    RunStarted, SCHEMA_VERSION, Trouble,
 };
 pub use flags::Flags;
 pub use listen::{DEFAULT_ADDRESS, ListenError, MOST_LISTENERS, PORT, bind};

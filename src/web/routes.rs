@@ -85,6 +85,7 @@ pub(super) const ROUTES: &[Route] = &[
     route!(Get "/api/v1/runs", Read, api::runs, "stored runs, newest first: limit=, scenario=, before="),
     route!(Post "/api/v1/runs", Act, api::start_run, "start a run: {\"scenario\": NAME}"),
     route!(Get "/api/v1/runs/{id}", Read, api::run, "one run with its checks"),
+    route!(Post "/api/v1/baselines/accept", Act, api::accept, "accept what is there now: {\"subject\": S, \"what\": W, \"scenario\": N} or {\"all\": true}; \"also\": true keeps the old value right, too"),
     route!(Get "/api/v1/ledger", Read, api::ledger, "test mails, newest first: limit=, state=, scenario=, run=, since=, until="),
 ];
 

@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 use std::process::Output;
 use std::sync::{Arc, Mutex};
 
+use postrider::result::changes::Acceptance;
 use postrider::result::{RunHead, RunResult};
 use postrider::web::{
-    self, Answer, Control, LedgerEntry, LedgerQuery, Metrics, MetricsFormat, NotReady, Origin,
-    ProbeQuery, ProbeRefusal, ProbeRefused, Probed, Refusal, Refused, Rejected, Reloaded, RunQuery,
-    Settings, Unavailable,
+    self, AcceptRequest, Answer, Control, LedgerEntry, LedgerQuery, Metrics, MetricsFormat,
+    NotReady, Origin, ProbeQuery, ProbeRefusal, ProbeRefused, Probed, Refusal, Refused, Rejected,
+    Reloaded, RunQuery, Settings, Unavailable,
 };
 
 /// Knows how to reload, or not.
@@ -51,15 +52,6 @@ impl Control for Daemon {
         })
     }
 
-    fn probe(&self, _: ProbeQuery) -> Answer<'_, Result<Probed, ProbeRefused>> {
-        Box::pin(async {
-            Err(ProbeRefused {
-                kind: ProbeRefusal::NotReady,
-                reason: "not here".to_owned(),
-            })
-        })
-    }
-
     fn runs(&self, _: RunQuery) -> Answer<'_, Result<Vec<RunHead>, Unavailable>> {
         Box::pin(async { Ok(Vec::new()) })
     }
@@ -70,6 +62,19 @@ impl Control for Daemon {
 
     fn ledger(&self, _: LedgerQuery) -> Answer<'_, Result<Vec<LedgerEntry>, Unavailable>> {
         Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn accept(&self, _: AcceptRequest, _: Origin) -> Answer<'_, Result<Acceptance, Unavailable>> {
+        Box::pin(async { Err(Unavailable("not here".to_owned())) })
+    }
+
+    fn probe(&self, _: ProbeQuery) -> Answer<'_, Result<Probed, ProbeRefused>> {
+        Box::pin(async {
+            Err(ProbeRefused {
+                kind: ProbeRefusal::NotReady,
+                reason: "not here".to_owned(),
+            })
+        })
     }
 
     fn config_error(&self) -> Option<String> {

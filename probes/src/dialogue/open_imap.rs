@@ -45,6 +45,8 @@ pub trait Observer: Sync {
     fn spent(&self, phase: Phase, time: Duration);
     /// A handshake gave this, accepted or not.
     fn negotiated(&self, tls: &TlsFacts);
+    /// A server greeted so.
+    fn greeted(&self, _address: SocketAddr, _text: &str) {}
 }
 
 /// Nobody wants to know.
@@ -157,7 +159,7 @@ async fn greeted(
     setup: &Setup,
     observer: &dyn Observer,
 ) -> Result<Session, Failure> {
-    let hello = |stream, encrypted| greet(stream, setup, encrypted, observer);
+    let hello = |stream, encrypted| greet(stream, address, setup, encrypted, observer);
     match endpoint.security {
         Security::None => hello(stream, true).await,
         Security::Implicit => {
@@ -191,6 +193,7 @@ async fn greeted(
 /// Reads the greeting. `last`: no TLS is to come, so that a server may have logged us in already.
 async fn greet(
     stream: BoxStream,
+    address: SocketAddr,
     setup: &Setup,
     last: bool,
     observer: &dyn Observer,
@@ -200,7 +203,10 @@ async fn greet(
         .await
         .map_err(|error| failure(&error))?;
     match greeting {
-        Greeting::Ok { .. } => Ok(session),
+        Greeting::Ok { text } => {
+            observer.greeted(address, text.as_str());
+            Ok(session)
+        }
         Greeting::Bye { text } => Err(Failure::new(
             Reason::ImapUnavailable,
             format!("the server greets with BYE: {text}"),

@@ -113,14 +113,15 @@ impl Kind for Deliver {
                 break (transaction, replied, Ok(()));
             };
             let post = cx.around.post;
-            let recorded = post
-                .record(draft.id, transaction.end.attempt(), replied)
-                .await;
+            // Both at once: neither a server that is slow to say goodbye nor a slow disk holds up the other, and the
+            // connection is free for the next mail while the outcome is made durable.
+            let outcome = transaction.end.attempt();
+            let recording = post.record(draft.id, outcome, replied);
+            let (recorded, ()) = tokio::join!(recording, transaction.leave());
             let wait = attempts.next(self, &schedule, &transaction.end, replied);
             let Some(wait) = wait.filter(|_| recorded.is_ok()) else {
                 break (transaction, replied, recorded);
             };
-            transaction.leave().await;
             drop(transaction);
             let wait_in_words = duration(wait);
             cx.say(

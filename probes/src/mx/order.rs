@@ -53,7 +53,7 @@ mod tests {
                 host("dead", 10, &[]),
                 host("c", 20, &["192.0.2.3"]),
             ],
-            findings: Vec::new(),
+            ..MxSet::default()
         };
         let orders: BTreeSet<Vec<String>> = (0..40)
             .map(|seed| {

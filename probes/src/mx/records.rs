@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use crate::mx::MxHost;
 use crate::net::{Answer, RecordData, end_of_chain};
+use crate::observation::{Observation, What};
 use crate::outcome::{Failure, Finding};
 use crate::reason::Reason;
 
@@ -14,6 +15,18 @@ pub(super) struct Listed {
     pub(super) findings: Vec<Finding>,
     /// There are no MX records: the domain itself is the host.
     pub(super) implicit: bool,
+}
+
+/// The MX records as they stand in the answer; none for the implicit MX.
+pub(super) fn seen(domain: &str, answer: &Answer) -> Observation {
+    let name = domain.trim_end_matches('.').to_ascii_lowercase();
+    let owner = end_of_chain(&name, &answer.records);
+    let records = answer.records.iter().filter(|record| record.name == owner);
+    let records = records.filter_map(|record| match &record.data {
+        RecordData::Mx { preference, host } => Some(format!("{preference} {host}")),
+        _ => None,
+    });
+    Observation::new(What::Mx, domain, records)
 }
 
 /// Reads the answer to the MX question.

@@ -6,9 +6,12 @@
 
 pub mod address;
 pub mod bounded;
+pub mod greeting;
 pub mod message;
+pub mod policy;
 pub mod pop3;
 pub mod sieve;
 pub mod smtp;
 pub mod text;
 pub mod tls;
+pub mod tlsa;

@@ -15,6 +15,7 @@ use postrider_wire::smtp::reply::{Reply, ReplyParser};
 use postrider_wire::smtp::{data, queue_id};
 use postrider_wire::text::{RemoteText, visible};
 use postrider_wire::tls::{Answer, AnswerReader, Hello, NotTls, Version, client_hello};
+use postrider_wire::tlsa::Tlsa;
 use postrider_wire::{pop3, sieve};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -296,6 +297,16 @@ proptest! {
                 prop_assert!(is_safe(&text) && text.chars().count() <= RemoteText::LINE + 11);
             }
         }
+    }
+
+    #[test]
+    fn tlsa_records_are_read_back_the_same(text in hostile_text(), usage: u8, selector: u8, matching: u8, data in vec(any::<u8>(), 0..80)) {
+        if let Ok(record) = text.parse::<Tlsa>() {
+            prop_assert!(record.data.len() <= text.len());
+        }
+        let record = Tlsa { usage, selector, matching, data };
+        prop_assert_eq!(record.to_string().parse(), Ok(record.clone()));
+        prop_assert!(record.short().len() <= record.to_string().len() + '…'.len_utf8());
     }
 
     #[test]

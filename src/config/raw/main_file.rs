@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use postrider_probes::kinds::deliver::{Family, TrustSettings};
+use postrider_probes::observation::What;
 use postrider_probes::setting::{Period, Spanned};
 use serde::Deserialize;
 
@@ -29,6 +30,9 @@ pub(crate) struct RawMain {
     /// The resolver to ask, as an address or `ADDRESS:PORT`; the system's by default.
     #[schemars(example = &"127.0.0.1:5353")]
     pub(crate) resolver: Option<Spanned<String>>,
+    /// How answers are proven by their signatures; needed in a laboratory with a root zone of its own.
+    #[schemars(example = example("{trust_anchor_file: lab-root.key}"))]
+    pub(crate) dnssec: Option<RawDnssec>,
     /// Foreign senders, by name.
     #[serde(default)]
     #[schemars(example = example("{outside: {address: probe@outside.example.org, helo: fra-1.outside.example.org}}"))]
@@ -44,6 +48,16 @@ pub(crate) struct RawMain {
     /// A mail that nobody has seen for so long, and that a look into the mailbox does not show, is lost; 5d by default.
     #[schemars(example = &"5d")]
     pub(crate) lost_after: Option<Spanned<Period>>,
+}
+
+/// How answers are proven by their signatures (DNSSEC).
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Dnssec")]
+pub(crate) struct RawDnssec {
+    /// A file with the keys (DNSKEY records) of the root zone that are trusted, instead of IANA's, which are built in.
+    #[schemars(example = &"lab-root.key")]
+    pub(crate) trust_anchor_file: Spanned<PathBuf>,
 }
 
 /// What the operator believes about the platform.
@@ -74,6 +88,93 @@ pub(crate) struct RawPlatform {
     /// Connections to one address at the same time, over all scenarios; 2 by default. Filters refuse more than 10.
     #[schemars(example = 4, range(min = 1, max = 10))]
     pub(crate) connections_per_address: Option<Spanned<u32>>,
+    /// How bad it is when something that every client can see is not as it was; `degraded` by default.
+    #[serde(default)]
+    #[schemars(example = example("{certificate: pass, addresses: fail}"))]
+    pub(crate) changed: RawChanged,
+    /// Times in which something that every client can see may become another one.
+    #[serde(default)]
+    #[schemars(example = example("[{from: '2026-11-24T03:00:00Z', until: '2026-11-24T06:00:00Z', nodes: [filter1]}]"))]
+    pub(crate) change_windows: Vec<RawChangeWindow>,
+}
+
+/// How bad changes are.
+#[derive(Debug, Clone, Default, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Changed")]
+pub(crate) struct RawChanged {
+    /// The A and AAAA records of a name.
+    #[schemars(example = &"fail")]
+    pub(crate) addresses: Option<RawSeverity>,
+    /// The PTR records of an address.
+    #[schemars(example = &"degraded")]
+    pub(crate) ptr: Option<RawSeverity>,
+    /// The MX records of a domain.
+    #[schemars(example = &"fail")]
+    pub(crate) mx: Option<RawSeverity>,
+    /// The name servers of a domain.
+    #[schemars(example = &"degraded")]
+    pub(crate) ns: Option<RawSeverity>,
+    /// The certificate that a server presents.
+    #[schemars(example = &"pass")]
+    pub(crate) certificate: Option<RawSeverity>,
+    /// The greeting of a server, without date and session word.
+    #[schemars(example = &"ignore")]
+    pub(crate) banner: Option<RawSeverity>,
+    /// What an SMTP server offers in its EHLO reply.
+    #[schemars(example = &"degraded")]
+    pub(crate) ehlo: Option<RawSeverity>,
+    /// The TLS version that a server negotiates.
+    #[serde(rename = "tls-version")]
+    #[schemars(example = &"degraded")]
+    pub(crate) tls_version: Option<RawSeverity>,
+}
+
+/// How bad a change is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "ChangeSeverity")]
+pub(crate) enum RawSeverity {
+    /// It is not looked at.
+    Ignore,
+    /// It is listed, and what is new is all right.
+    Pass,
+    /// The check that sees it is degraded, until it is accepted.
+    Degraded,
+    /// The check that sees it fails, until it is accepted.
+    Fail,
+}
+
+/// A time in which old and new values are all right; after it the last one is.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "ChangeWindow")]
+pub(crate) struct RawChangeWindow {
+    /// Its beginning: a date and a time with its zone.
+    #[schemars(example = &"2026-11-24T03:00:00Z")]
+    pub(crate) from: Spanned<String>,
+    /// Its end.
+    #[schemars(example = &"2026-11-24T06:00[Europe/Amsterdam]")]
+    pub(crate) until: Spanned<String>,
+    /// Only these; everything by default.
+    #[serde(default)]
+    #[schemars(example = ["addresses", "ptr"])]
+    pub(crate) what: Vec<What>,
+    /// Only these names and addresses; together with `nodes`. Everyone's by default.
+    #[serde(default)]
+    #[schemars(example = ["mx1.example.net", "192.0.2.10"])]
+    pub(crate) subjects: Vec<Spanned<String>>,
+    /// Only the names and addresses of these nodes.
+    #[serde(default)]
+    #[schemars(example = ["filter1"])]
+    pub(crate) nodes: Vec<Spanned<String>>,
+    /// Only these values may come: an address, `10 mx1.example.net`, a keyword. Any by default.
+    #[serde(default)]
+    #[schemars(example = ["192.0.2.20"])]
+    pub(crate) expect: Vec<Spanned<String>>,
+    /// Why; it stands in the event.
+    #[schemars(example = &"filter1 moves to another rack")]
+    pub(crate) note: Option<Spanned<String>>,
 }
 
 /// One canary: what it does, under exactly one key.

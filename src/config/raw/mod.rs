@@ -6,7 +6,8 @@ mod named;
 mod scenario;
 
 pub(crate) use main_file::{
-    RawCanary, RawDkim, RawImap, RawMailbox, RawMain, RawPlatform, RawSender, RawTls, RawWindow,
+    RawCanary, RawChangeWindow, RawChanged, RawDkim, RawImap, RawMailbox, RawMain, RawPlatform,
+    RawSender, RawSeverity, RawTls, RawWindow,
 };
 pub(crate) use named::Named;
 pub(crate) use scenario::{

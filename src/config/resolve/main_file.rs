@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use postrider_probes::account::{
@@ -10,11 +11,13 @@ use postrider_probes::account::{
 use postrider_probes::canary::Canary;
 use postrider_probes::context::PlatformDefaults;
 use postrider_probes::kinds::deliver::TrustSettings;
+use postrider_probes::net::TrustAnchors;
 use postrider_probes::setting::{Place, Spanned};
 use postrider_probes::slots::{MOST_PER_ADDRESS, PER_ADDRESS};
 use postrider_wire::address::{EhloName, HostName, Mailbox};
 
 use super::Scope;
+use crate::baseline::rules::Rules;
 use crate::config::plan::{Inventory, Node, UpdateWindow};
 use crate::config::raw::{
     RawDkim, RawImap, RawMailbox, RawMain, RawPlatform, RawSender, RawTls, RawWindow,
@@ -27,7 +30,9 @@ pub(in crate::config) struct MainFile {
     pub(in crate::config) include: Vec<Spanned<String>>,
     pub(in crate::config) inventory: Inventory,
     pub(in crate::config) platform: PlatformDefaults,
+    pub(in crate::config) changes: Rules,
     pub(in crate::config) resolver: Option<SocketAddr>,
+    pub(in crate::config) trust_anchors: TrustAnchors,
     pub(in crate::config) senders: BTreeMap<String, Sender>,
     pub(in crate::config) mailboxes: BTreeMap<String, MailboxAccount>,
     pub(in crate::config) lost_after: Duration,
@@ -48,7 +53,9 @@ impl Default for MainFile {
             include: Vec::new(),
             inventory: Inventory::default(),
             platform: PlatformDefaults::default(),
+            changes: Rules::default(),
             resolver: None,
+            trust_anchors: TrustAnchors::default(),
             senders: BTreeMap::new(),
             mailboxes: BTreeMap::new(),
             lost_after: LOST_AFTER,
@@ -75,11 +82,22 @@ pub(in crate::config) fn main_file(
         .as_ref()
         .map(|platform| scope.platform(platform))
         .unwrap_or_default();
+    let changes = raw
+        .platform
+        .as_ref()
+        .map(|platform| scope.changes(platform, &inventory))
+        .unwrap_or_default();
     let mut main = MainFile {
         include: raw.include.clone(),
         inventory,
+        changes,
         platform,
         resolver: raw.resolver.as_ref().and_then(|text| scope.resolver(text)),
+        trust_anchors: raw
+            .dnssec
+            .as_ref()
+            .and_then(|dnssec| scope.trust_anchors(&dnssec.trust_anchor_file))
+            .unwrap_or_default(),
         canaries: raw
             .canaries
             .iter()
@@ -166,6 +184,8 @@ impl Scope<'_> {
             smtp_port: self.port(raw.smtp_port),
             trust: self.trust(raw.trust.as_ref()),
             source_address: raw.source_address.as_ref().and_then(|text| self.ip(text)),
+            domains: inventory.domains.clone(),
+            nodes: inventory.nodes.clone(),
         };
         (inventory, platform)
     }
@@ -233,6 +253,19 @@ impl Scope<'_> {
                 Some("write `192.0.2.53`, `192.0.2.53:5353` or `[2001:db8::53]:5353`".to_owned());
         }
         socket
+    }
+
+    fn trust_anchors(&mut self, path: &Spanned<PathBuf>) -> Option<TrustAnchors> {
+        // One that is missing was reported when it was named.
+        if !path.value.is_file() {
+            return None;
+        }
+        TrustAnchors::read(&path.value)
+            .map_err(|problem| {
+                self.error("bad-value", path.at, format!("the file {problem}")).help =
+                    Some("`dig . DNSKEY` shows the keys of the root zone; the ones with 257 belong into it".to_owned());
+            })
+            .ok()
     }
 
     fn trust(&mut self, raw: Option<&Spanned<TrustSettings>>) -> Trust {

@@ -1,6 +1,7 @@
 //! From what is written to what will run: defaults, references, units. Every mistake is reported, none stops the rest.
 
 mod canary;
+mod changes;
 mod main_file;
 mod scenario;
 mod time;

@@ -238,7 +238,7 @@ async fn listen(pipeline: PipelineHandle, corrections: Corrections) {
                 .expect("it is not poisoned")
                 .push(Arc::unwrap_or_clone(correction)),
             Told::Duplicated { entry } => panic!("{entry} came twice"),
-            Told::Run(_) => {}
+            Told::Run(_) | Told::Changed(_) => {}
         }
     }
 }

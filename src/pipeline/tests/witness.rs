@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use super::*;
+use crate::baseline::Change;
 use crate::clock::Clock;
 use crate::ledger::Balance;
 use crate::ledger::sample::at;
@@ -42,6 +43,9 @@ impl Witness for Notebook {
             after.copies,
             mx.as_deref()
         ));
+    }
+    fn noticed(&self, change: &Change) {
+        self.write(change.sentence());
     }
     fn write_failed(&self) {
         self.write("write failed".to_owned());

@@ -26,7 +26,7 @@ fn set() -> MxSet {
             host("mx2.test", 20, &["198.51.100.10", "192.0.2.10"]),
             host("mx3.test", 30, &["198.51.100.10", "2001:db8:2::20"]),
         ],
-        findings: Vec::new(),
+        ..MxSet::default()
     }
 }
 
@@ -207,7 +207,7 @@ fn an_address_behind_the_wrong_preference_is_a_finding() {
                 &["192.0.2.20", "198.51.100.10", "2001:db8:2::20"],
             ),
         ],
-        findings: Vec::new(),
+        ..MxSet::default()
     };
     let lowest = for_each(Preference::Lowest, Family::Both, true);
     let expansion = expanded(&lowest, swapped, &inventory(), &Selection::default());
@@ -321,7 +321,7 @@ fn narrowing_leaves_only_what_was_asked_for() {
 fn a_step_without_anything_to_probe_is_a_finding() {
     let single = || MxSet {
         hosts: vec![host("mx1.test", 10, &["192.0.2.10"])],
-        findings: Vec::new(),
+        ..MxSet::default()
     };
     for (preference, family, line) in [
         (

@@ -167,7 +167,7 @@ async fn reader_says_when_the_store_is_too_old_for_a_question() {
     assert_eq!(
         error.to_string(),
         format!(
-            "the store {} has schema 1, this needs 3; the next `run` or `serve` brings it up to date",
+            "the store {} has schema 1, this needs 4; the next `run` or `serve` brings it up to date",
             directory.path().join("postrider.db").display()
         )
     );

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use crate::result::changes::Acceptance;
 use crate::result::{Counts, RunHead, RunResult, StatusWord};
 use crate::web::{
-    Answer, Control, LedgerEntry, LedgerQuery, Metrics, MetricsFormat, NotReady, Origin,
-    ProbeQuery, ProbeRefusal, ProbeRefused, Probed, Refusal, Refused, Rejected, Reloaded, RunQuery,
-    Unavailable,
+    AcceptRequest, Answer, Control, LedgerEntry, LedgerQuery, Metrics, MetricsFormat, NotReady,
+    Origin, ProbeQuery, ProbeRefusal, ProbeRefused, Probed, Refusal, Refused, Rejected, Reloaded,
+    RunQuery, Unavailable,
 };
 
 /// What it answers, and what it was asked.
@@ -32,6 +33,7 @@ pub(super) struct Double {
     pub(super) faulty: AtomicBool,
     pub(super) reloads: AtomicU32,
     pub(super) runs_started: Mutex<Vec<(String, Origin)>>,
+    pub(super) accepted: Mutex<Vec<(AcceptRequest, Origin)>>,
     pub(super) run_queries: Mutex<Vec<RunQuery>>,
     pub(super) ledger_queries: Mutex<Vec<LedgerQuery>>,
     pub(super) probe_queries: Mutex<Vec<ProbeQuery>>,
@@ -51,6 +53,7 @@ impl Default for Double {
             faulty: AtomicBool::new(false),
             reloads: AtomicU32::new(0),
             runs_started: Mutex::default(),
+            accepted: Mutex::default(),
             run_queries: Mutex::default(),
             ledger_queries: Mutex::default(),
             probe_queries: Mutex::default(),
@@ -61,7 +64,9 @@ impl Default for Double {
 impl Double {
     /// How often something was changed.
     pub(super) fn acts(&self) -> usize {
-        self.reloads.load(Ordering::SeqCst) as usize + self.runs_started.lock().unwrap().len()
+        self.reloads.load(Ordering::SeqCst) as usize
+            + self.runs_started.lock().unwrap().len()
+            + self.accepted.lock().unwrap().len()
     }
 
     async fn cost(&self, count: &AtomicU32) {
@@ -194,6 +199,23 @@ impl Control for Double {
             self.broken()?;
             self.ledger_queries.lock().unwrap().push(query);
             Ok(Vec::new())
+        })
+    }
+
+    fn accept(
+        &self,
+        request: AcceptRequest,
+        origin: Origin,
+    ) -> Answer<'_, Result<Acceptance, Unavailable>> {
+        Box::pin(async move {
+            self.broken()?;
+            let meant = usize::from(request.subject.as_deref() != Some("nobody"));
+            self.accepted.lock().unwrap().push((request, origin));
+            Ok(Acceptance {
+                schema_version: "1.0".to_owned(),
+                meant,
+                accepted: Vec::new(),
+            })
         })
     }
 

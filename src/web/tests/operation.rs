@@ -230,6 +230,53 @@ async fn a_run_is_started_and_its_place_named() {
 }
 
 #[tokio::test]
+async fn an_acceptance_says_what_is_meant_and_who_asks() {
+    let web = Web::start(Settings::default()).await;
+    let accept = "/api/v1/baselines/accept";
+    for (body, status, words) in [
+        (
+            "{\"subject\": \"192.0.2.1\", \"what\": \"banner\", \"also\": true}",
+            200,
+            "",
+        ),
+        ("{\"all\": true}", 200, ""),
+        (
+            "{\"subject\": \"nobody\"}",
+            404,
+            "nothing that is remembered is meant",
+        ),
+        (
+            "{}",
+            400,
+            "say what is meant: subject, what, scenario, or all",
+        ),
+        ("{\"also\": true}", 400, "say what is meant"),
+        ("{\"what\": \"colour\"}", 400, "unknown variant `colour`"),
+        ("{\"subjects\": \"a\"}", 400, "unknown field `subjects`"),
+    ] {
+        let answer = web.post(accept, body).await;
+        assert_eq!(answer.status, status, "{body}");
+        if status != 200 {
+            assert!(
+                answer.detail().contains(words),
+                "{body}: {}",
+                answer.detail()
+            );
+        }
+    }
+    let (asked, origin) = web.double.accepted.lock().unwrap()[0].clone();
+    assert_eq!(origin.to_string(), "web 127.0.0.1");
+    assert_eq!(
+        (asked.what.map(|what| what.name()), asked.also),
+        (Some("banner"), true)
+    );
+    let long = format!("{{\"subject\": \"{}\"}}", "x".repeat(300));
+    assert_eq!(web.post(accept, &long).await.status, 400);
+    web.double.faulty.store(true, Ordering::SeqCst);
+    assert_eq!(web.post(accept, "{\"all\": true}").await.status, 503);
+}
+
+#[tokio::test]
 async fn a_run_that_cannot_start_says_why() {
     let web = Web::start(Settings::default()).await;
     for (scenario, status, after) in [("busy", 429, "2"), ("late", 503, ""), ("other", 404, "")] {

@@ -7,6 +7,7 @@ use crate::web::routes::{Methods, ROUTES, Role, Route};
 fn example(route: &Route) -> (String, &'static str) {
     let body = match (route.path, route.methods) {
         ("/api/v1/runs", Methods::Post) => "{\"scenario\": \"mx-delivery\"}",
+        ("/api/v1/baselines/accept", Methods::Post) => "{\"subject\": \"192.0.2.1:25\"}",
         _ => "",
     };
     let query = match route.path {

@@ -203,7 +203,7 @@ fn what_is_broken_is_no_success_and_debug_says_why() -> io::Result<()> {
     served
         .lab
         .platform
-        .delay(Node::Filter2, Stage::Connect, 20)?;
+        .delay(Node::Filter2, Stage::Connect, 5)?;
     let began = Instant::now();
     let (status, log) = served.get(
         "/probe?module=smtp_starttls&target=filter2.cluster.test&debug=true",

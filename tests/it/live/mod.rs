@@ -3,12 +3,16 @@
 mod aftermath;
 mod blackbox;
 mod certificates;
+mod changes;
+mod dane;
 mod delivery;
+mod dnssec;
 mod faults;
 mod lab;
 mod mailbox;
 mod message;
 mod names;
+mod names_lab;
 mod outages;
 mod paths;
 mod prometheus;

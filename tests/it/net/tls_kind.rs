@@ -1,40 +1,20 @@
 //! The kind `tls` against servers that say the wrong thing before the handshake, or instead of it.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use postrider_probes::context::{Context, PlatformDefaults, Surroundings};
-use postrider_probes::kind::Kind as _;
-use postrider_probes::kinds::deliver::MessageDefaults;
 use postrider_probes::kinds::tls::Tls;
 use postrider_probes::outcome::{Mark, Outcome};
-use postrider_probes::setting::Variables;
-use postrider_probes::slots::Slots;
 use postrider_testkit::net::FakeNet;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::time::Instant;
 
-use super::dns_kind::NoPost;
+use super::check::Check;
 
 async fn run(net: &FakeNet, settings: Value) -> Outcome {
-    let around = Surroundings {
-        net,
-        post: &NoPost,
-        senders: &BTreeMap::new(),
-        mailboxes: &BTreeMap::new(),
-        platform: &PlatformDefaults::default(),
-        slots: &Slots::default(),
-        now: || jiff::Timestamp::UNIX_EPOCH,
-    };
-    let (message, variables) = (MessageDefaults::default(), Variables::default());
-    let cx = Context::new(&around, &message, None, &variables, "run", "names/tls");
     let tls: Tls = serde_json::from_value(settings).unwrap();
-    if let Err(failure) = tls.run(&cx).await {
-        cx.find(failure);
-    }
-    cx.finish()
+    Check::of(net).run(&tls).await
 }
 
 fn lines(outcome: &Outcome) -> Vec<String> {
@@ -97,7 +77,7 @@ async fn a_wrong_word_before_the_handshake_is_named() {
                 b"250-mx1\r\n250 STARTTLS\r\n",
                 b"220 go\r\n250 injected\r\n",
             ],
-            "tls-injection: 14 bytes of plain text follow the STARTTLS reply: 250 injected\\x0d\\x0a; discarded, the dialogue ends",
+            "tls-injection: 14 bytes of plain text follow the STARTTLS reply: 250 injected\\r\\n; discarded, the dialogue ends",
         ),
         (
             Some("imap"),
@@ -122,7 +102,7 @@ async fn a_wrong_word_before_the_handshake_is_named() {
                 b"\"STARTTLS\"\r\nOK\r\n",
                 b"OK go\r\n\"SASL\" \"PLAIN\"\r\nOK\r\n",
             ],
-            "tls-injection: 20 bytes of plain text follow the server's consent to TLS: \"SASL\" \"PLAIN\"\\x0d\\x0aOK; discarded, the dialogue ends",
+            "tls-injection: 20 bytes of plain text follow the server's consent to TLS: \"SASL\" \"PLAIN\"\\r\\nOK; discarded, the dialogue ends",
         ),
         (
             Some("smtp"),

@@ -106,6 +106,7 @@ async fn routed(cx: &Context<'_>, route: &Route) -> Result<Vec<Host>, Failure> {
             mx::lookup(cx.around.net, &domain, route.family, LOOKUP_WITHIN),
         )
         .await?;
+    cx.observe_all(set.seen.clone());
     for finding in &set.findings {
         cx.say(Mark::Unexpected, &finding.line());
     }

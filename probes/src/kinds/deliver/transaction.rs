@@ -16,6 +16,7 @@ use crate::dialogue::smtp::{self, Sent, Session};
 use crate::dialogue::stream::BoxStream;
 use crate::limit::Awaited;
 use crate::net::connect_failure;
+use crate::observation::What;
 use crate::outcome::{Failure, Mark, SmtpFacts, TlsFacts};
 use crate::phase::Phase;
 use crate::post::Attempt;
@@ -138,8 +139,7 @@ impl<'c, 'a> Transaction<'c, 'a> {
         }
     }
 
-    /// Leaves with QUIT, if the connection still answers. Comes after the ledger knows the outcome: a server that is slow
-    /// to say goodbye must not delay that.
+    /// Leaves with QUIT, if the connection still answers, and frees the slot. A second time it does nothing.
     pub(super) async fn leave(&mut self) {
         if let Some(session) = self.session.take() {
             session.quit().await;
@@ -179,7 +179,8 @@ async fn converse<'c, 'a>(
         Ok(stream) => Session::new(cx, stream, false),
         Err(failure) => return (Err(failure), None),
     };
-    let end = match begin(cx, prepared, &mut session).await {
+    let address = SocketAddr::new(host.address, prepared.port);
+    let end = match begin(cx, prepared, address, &mut session).await {
         Ok(Begun::Decided(end)) => Ok(end),
         Ok(Begun::Clear(greeted, capabilities)) => {
             proceed(prepared, &mut session, greeted, capabilities).await
@@ -188,7 +189,7 @@ async fn converse<'c, 'a>(
         Ok(Begun::Encrypt) => match encrypt(cx, prepared, host, session).await {
             Ok(encrypted) => {
                 session = encrypted;
-                greet_again(prepared, &mut session).await
+                greet_again(prepared, address, &mut session).await
             }
             Err(failure) => return (Err(failure), None),
         },
@@ -221,14 +222,22 @@ async fn connect(
 async fn begin(
     cx: &Context<'_>,
     prepared: &Prepared<'_>,
+    address: SocketAddr,
     session: &mut Session<'_, '_>,
 ) -> Result<Begun, Failure> {
     let banner = session.greeting(prepared.limits.banner).await?;
+    // A refusal says how the server is now, not what it is.
+    if banner.is_positive_completion() {
+        cx.observe(What::Banner, address, [banner.text()]);
+    }
     if let Some(end) = welcome(prepared, &banner, StopAfter::Banner)? {
         return Ok(Begun::Decided(end));
     }
     let (greeted, capabilities) = ehlo(prepared, session).await?;
     let goes_on = greeted.is_positive_completion();
+    if goes_on {
+        cx.observe(What::Ehlo, address, capabilities.to_string().lines());
+    }
     if goes_on
         && wants_tls(prepared.tls, &capabilities)?
         && start_tls(cx, prepared, session).await?
@@ -249,9 +258,17 @@ async fn ehlo(
 /// What was said in the clear counts for nothing after the handshake (RFC 3207 §4.2).
 async fn greet_again(
     prepared: &Prepared<'_>,
+    address: SocketAddr,
     session: &mut Session<'_, '_>,
 ) -> Result<End, Failure> {
     let (greeted, capabilities) = ehlo(prepared, session).await?;
+    if greeted.is_positive_completion() {
+        let subject = format!("{address} after STARTTLS");
+        let keywords = capabilities.to_string();
+        session
+            .context()
+            .observe(What::Ehlo, subject, keywords.lines());
+    }
     proceed(prepared, session, greeted, capabilities).await
 }
 
@@ -344,7 +361,7 @@ async fn encrypt<'c, 'a>(
         .name
         .clone()
         .unwrap_or_else(|| host.address.to_string());
-    let address = Some(SocketAddr::new(host.address, prepared.port));
+    let address = SocketAddr::new(host.address, prepared.port);
     let work = async {
         let stream = session.into_stream()?;
         timeout(
@@ -359,7 +376,13 @@ async fn encrypt<'c, 'a>(
             )
         })?
         .map_err(|problem| {
-            let facts = problem.facts.map(|facts| TlsFacts { address, ..*facts });
+            let facts = problem.facts.map(|facts| TlsFacts {
+                address: Some(address),
+                ..*facts
+            });
+            if let Some(facts) = &facts {
+                cx.observe_tls(address, facts);
+            }
             cx.evidence(|evidence| evidence.tls = facts);
             problem.failure
         })
@@ -379,7 +402,8 @@ async fn encrypt<'c, 'a>(
     if let Some(fault) = &facts.fault {
         cx.say(Mark::Unexpected, &format!("certificate: {fault}"));
     }
-    facts.address = address;
+    cx.observe_tls(address, &facts);
+    facts.address = Some(address);
     cx.evidence(|evidence| evidence.tls = Some(facts));
     Ok(Session::new(cx, stream, true))
 }

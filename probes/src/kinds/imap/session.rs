@@ -1,5 +1,6 @@
 //! The session of an `imap` check: each part timed, judged and recorded.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use crate::account::{MailboxAccount, Security};
 use crate::context::Context;
 use crate::dialogue::imap::{Access, Direction, ImapError, Session, Transcript};
 use crate::dialogue::open_imap::{self, Observer};
+use crate::observation::What;
 use crate::outcome::{Failure, Finding, Mark, Status, TlsFacts, TranscriptLine};
 use crate::phase::Phase;
 use crate::reason::Reason;
@@ -190,8 +192,15 @@ impl Observer for Record<'_, '_> {
         }
         self.encrypted_from
             .fetch_min(self.transcript.lines().len(), Ordering::Relaxed);
+        if let Some(address) = tls.address {
+            self.cx.observe_tls(address, tls);
+        }
         self.cx
             .evidence(|evidence| evidence.tls = Some(tls.clone()));
+    }
+
+    fn greeted(&self, address: SocketAddr, text: &str) {
+        self.cx.observe(What::Banner, address, [text]);
     }
 }
 

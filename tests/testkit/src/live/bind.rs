@@ -28,12 +28,42 @@ pub(super) fn start(
     for (origin, text) in zones {
         fs::write(directory.join(zone_file(origin)), text)?;
     }
-    let configuration = directory.join("named.conf");
     let origins: Vec<&str> = zones.iter().map(|(origin, _)| origin.as_str()).collect();
-    fs::write(
-        &configuration,
-        named_conf(directory, address, &origins, zone_file),
-    )?;
+    start_named(
+        directory,
+        &named_conf(directory, address, &origins, zone_file),
+        guard,
+    )
+}
+
+/// Replaces words of a zone file.
+pub(super) fn change_zone(directory: &Path, origin: &str, from: &str, to: &str) -> io::Result<()> {
+    let file = directory.join(zone_file(origin));
+    let text = fs::read_to_string(&file)?;
+    if !text.contains(from) {
+        return Err(io::Error::other(format!("{origin} does not hold {from:?}")));
+    }
+    fs::write(file, text.replacen(from, to, 1))
+}
+
+/// Starts `named` in `directory` with this configuration.
+pub(super) fn start_named(
+    directory: &Path,
+    configuration: &str,
+    guard: &Guard,
+) -> io::Result<Daemon> {
+    fs::write(directory.join("named.conf"), configuration)?;
+    launch(directory, guard)
+}
+
+/// Starts `named` on what was written before.
+pub(super) fn launch(directory: &Path, guard: &Guard) -> io::Result<Daemon> {
+    let file = directory.join("named.conf");
+    let log = directory.join("named.log");
+    // What an earlier one said is not said by this one.
+    if log.exists() {
+        fs::remove_file(&log)?;
+    }
     // Where AppArmor confines /usr/sbin/named to the system's own directories, a copy is free.
     let program = directory.join("named");
     fs::copy(NAMED, &program)
@@ -43,9 +73,9 @@ pub(super) fn start(
         Command::new(program)
             .arg("-g")
             .args(["-n", "1", "-c"])
-            .arg(configuration),
+            .arg(file),
         Group::Given,
-        &directory.join("named.log"),
+        &log,
         guard,
     )
 }

@@ -26,6 +26,8 @@ pub enum Certificate {
     Valid,
     /// Signed by the platform's authority, for `other.outside.test`.
     WrongName,
+    /// As [`Self::Valid`], and the authority's own certificate behind it.
+    WithAuthority,
     /// For the right names, signed by the platform's authority, expired in 2021.
     Expired,
     /// For the right names, signed by its own key.
@@ -126,7 +128,11 @@ impl Authority {
             certificate: directory.join(format!("{stem}.pem")),
             key: directory.join(format!("{stem}.key")),
         };
-        fs::write(&issued.certificate, signed.pem())?;
+        let chain = match kind {
+            Certificate::WithAuthority => signed.pem() + &self.issuer.pem(),
+            _ => signed.pem(),
+        };
+        fs::write(&issued.certificate, chain)?;
         fs::write(&issued.key, key.serialize_pem())?;
         Ok(issued)
     }

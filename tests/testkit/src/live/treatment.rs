@@ -7,7 +7,7 @@ use std::io;
 use super::ca::Certificate;
 use super::node::settings;
 use super::process::free_port;
-use super::{Node, Platform, RESOLVER, postgrey};
+use super::{Node, Platform, RESOLVER, bind, postgrey};
 
 /// Where in the SMTP dialogue a node refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,6 +183,56 @@ impl Platform {
     /// The node does not start again.
     pub fn without_starttls(&mut self, node: Node) -> io::Result<()> {
         self.treat(node, [("smtpd_tls_security_level", "none".to_owned())])
+    }
+
+    /// Gives a filter a parameter of Postfix: its banner, its keywords, its TLS versions.
+    ///
+    /// # Errors
+    /// The node does not start again.
+    pub fn set_parameter(&mut self, node: Node, name: &str, value: &str) -> io::Result<()> {
+        self.treat(node, [(name, value.to_owned())])
+    }
+
+    /// Writes something else into a zone, and has the name server read it. Undone by the same with the words swapped.
+    ///
+    /// # Errors
+    /// The zone does not hold the words, or the name server does not start again.
+    pub fn change_zone(&mut self, origin: &str, from: &str, to: &str) -> io::Result<()> {
+        let directory = self.directory().join("bind");
+        if let Some(bind) = self.bind.take() {
+            bind.stop(&self.guard);
+        }
+        bind::change_zone(&directory, origin, from, to)?;
+        let bind = self.bind.insert(bind::launch(&directory, &self.guard)?);
+        bind.await_output(bind::READY)
+    }
+
+    /// Lets a filter offer TLS 1.0 and 1.1, too.
+    ///
+    /// # Errors
+    /// The node does not start again.
+    pub fn with_old_tls(&mut self, node: Node) -> io::Result<()> {
+        self.treat(
+            node,
+            [
+                ("smtpd_tls_protocols", ">=TLSv1".to_owned()),
+                ("tls_medium_cipherlist", "ALL:@SECLEVEL=0".to_owned()),
+            ],
+        )
+    }
+
+    /// Lets a filter offer nothing newer than TLS 1.1.
+    ///
+    /// # Errors
+    /// The node does not start again.
+    pub fn with_only_old_tls(&mut self, node: Node) -> io::Result<()> {
+        self.treat(
+            node,
+            [
+                ("smtpd_tls_protocols", ">=TLSv1, <=TLSv1.1".to_owned()),
+                ("tls_medium_cipherlist", "ALL:@SECLEVEL=0".to_owned()),
+            ],
+        )
     }
 
     /// Lets a filter show another certificate, until the next call. Not a treatment:
