@@ -377,6 +377,9 @@ steps:
         not_versions: [TLSv1.1, TLSv1.0]
 ",
     )?;
+    for filter in [Node::Filter1, Node::Filter2] {
+        lab.platform.without_old_tls(filter)?;
+    }
     of_filter1(&lab, None, "")?;
     for (certificate, reason, line) in [
         (
@@ -414,7 +417,7 @@ steps:
     lab.platform.without_starttls(Node::Filter1)?;
     let line = "tls-not-offered: the SMTP server does not offer STARTTLS";
     of_filter1(&lab, Some("tls-not-offered"), line)?;
-    lab.platform.with_old_tls(Node::Filter1)?;
+    lab.platform.treat_normally(Node::Filter1)?;
     let line = "tls-version: TLSv1.1 is offered, with …";
     of_filter1(&lab, Some("tls-version"), line)?;
     lab.platform.with_only_old_tls(Node::Filter1)?;

@@ -83,7 +83,7 @@ async fn a_wrong_word_before_the_handshake_is_named() {
             Some("imap"),
             &[
                 b"* OK [CAPABILITY IMAP4rev1 STARTTLS] hi\r\n",
-                b"1 OK go\r\n* OK injected\r\n",
+                b"P1 OK go\r\n* OK injected\r\n",
             ],
             "tls-injection: ",
         ),
