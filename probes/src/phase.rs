@@ -41,11 +41,13 @@ pub enum Phase {
     Notice,
     /// From the release until the message is visible in the mailbox.
     Release,
+    /// From an HTTP request to the end of its answer.
+    Http,
 }
 
 impl Phase {
     /// Every phase, in the order in which a check passes through them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Dns,
         Self::Connect,
         Self::Tls,
@@ -64,6 +66,7 @@ impl Phase {
         Self::Hold,
         Self::Notice,
         Self::Release,
+        Self::Http,
     ];
 
     /// The stable name.
@@ -88,6 +91,7 @@ impl Phase {
             Self::Hold => "hold",
             Self::Notice => "notice",
             Self::Release => "release",
+            Self::Http => "http",
         }
     }
 

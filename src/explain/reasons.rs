@@ -105,16 +105,11 @@ fn is_reserved(reason: Reason) -> bool {
     matches!(
         reason,
         Reason::AuthFailed
-            | Reason::DmarcMismatch
-            | Reason::TlsRptMismatch
-            | Reason::MtaStsMismatch
             | Reason::ContentAltered
             | Reason::NotHeld
             | Reason::HeldWrongly
             | Reason::NoticeMissing
             | Reason::ReleaseNotDelivered
-            | Reason::HttpStatus
-            | Reason::HttpTimeout
             | Reason::WebLogin
             | Reason::WebContent
             | Reason::CaldavProtocol

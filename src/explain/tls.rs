@@ -80,11 +80,14 @@ pub(super) const DANE_MISMATCH: Text = Text {
 };
 
 pub(super) const MTA_STS_MISMATCH: Text = Text {
-    meaning: "The domain's MTA-STS policy does not list this MX host. Senders that enforce the policy do not deliver to it.",
+    meaning: "The domain's MTA-STS policy is missing, cannot be used, or does not list an MX host. Senders that enforce a policy do not deliver to a host outside it; without a policy that they can read, TLS to this domain can be taken away by anybody on the way. The line has the word of the standard for such reports (RFC 8460).",
     causes: &[
-        "An MX host was added or renamed and the policy file was not; a `*.` covers exactly one label.",
+        "`validation-failure`: an MX host was added or renamed and the policy file was not; a `*.` covers exactly one label.",
+        "`sts-policy-invalid`: a line of the policy is misspelt, `mode` or `max_age` is missing, or the file is not sent as text/plain.",
+        "`no-policy-found`: the record at _mta-sts.DOMAIN is missing, stands there twice, or does not begin with `v=STSv1;`.",
     ],
     advice: &[
         "Correct the `mx:` lines of the policy and change the `id` of its TXT record, or senders keep the old one up to `max_age`.",
+        "`curl -v https://mta-sts.DOMAIN/.well-known/mta-sts.txt` shows what senders get; they follow no redirect.",
     ],
 };

@@ -110,9 +110,10 @@ fn broke_in(reason: Reason) -> Option<RangeInclusive<Phase>> {
         Reason::TlsHandshake | Reason::TlsVersion => Some(Phase::Tls..=Phase::Starttls),
         Reason::SmtpTimeout => Some(Phase::Tls..=Phase::Data),
         Reason::ConnectReset => Some(Phase::Connect..=Phase::Data),
+        Reason::HttpTimeout => Some(Phase::Http..=Phase::Http),
         Reason::ImapUnavailable => Some(Phase::Connect..=Phase::ImapFetch),
         // What waits for a mail is cut off in `transit`, long after the dialogue came to its end.
-        Reason::Overrun | Reason::Cancelled | Reason::Internal => Some(Phase::Dns..=Phase::Release),
+        Reason::Overrun | Reason::Cancelled | Reason::Internal => Some(Phase::Dns..=Phase::Http),
         _ => None,
     }
 }

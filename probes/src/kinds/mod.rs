@@ -15,12 +15,15 @@ use crate::target::Target;
 pub mod cluster;
 pub mod deliver;
 pub mod dkim;
+pub mod dmarc;
 pub mod dns;
 pub mod imap;
+pub mod mta_sts;
 pub mod mx;
 pub mod ptr;
 pub mod spf;
 pub mod tls;
+pub mod tls_rpt;
 pub mod tlsa;
 pub mod wait;
 
@@ -31,10 +34,14 @@ probe_kinds! {
     deliver::Deliver,
     /// Reads the record that holds the public key of a DKIM selector, and judges the key.
     dkim::Dkim,
+    /// Finds the DMARC policy of a domain as a receiver does, and judges it and its report addresses.
+    dmarc::Dmarc,
     /// Asks for a record set and compares it exactly.
     dns::Dns,
     /// Logs in to a mailbox, opens a folder and reads its newest message, each timed.
     imap::Imap,
+    /// Fetches the MTA-STS policy of a domain over HTTPS, and holds the MX hosts against it.
+    mta_sts::MtaSts,
     /// Looks at a domain's MX records: the exact set, agreement of all name servers, hosts that mail can reach.
     mx::Mx,
     /// Looks at the reverse names of addresses, whether they lead back, and whether the server calls itself so.
@@ -43,6 +50,8 @@ probe_kinds! {
     spf::Spf,
     /// Looks at the certificate of a host, and at the versions and ciphers that it offers.
     tls::Tls,
+    /// Reads the record that says where reports about TLS go to.
+    tls_rpt::TlsRpt,
     /// Holds the certificate of a server against the TLSA records that a signed zone publishes (DANE).
     tlsa::Tlsa,
     /// Waits.

@@ -2,8 +2,12 @@
 //! record, already safe to print.
 
 pub mod dkim_key;
+pub mod dmarc;
+pub mod mta_sts;
+pub mod report_uri;
 pub mod spf_terms;
 pub mod tag_list;
+pub mod tls_rpt;
 
 use std::fmt;
 

@@ -1,7 +1,10 @@
 //! The kinds that judge what a domain says about its mail, against a scripted network.
 
 mod dkim;
+mod dmarc;
+mod mta_sts;
 mod spf;
+mod tls_rpt;
 
 use std::collections::BTreeMap;
 
