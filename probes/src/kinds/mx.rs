@@ -105,6 +105,10 @@ impl Kind for Mx {
         }
     }
 
+    fn contacts(&self) -> Vec<&Template> {
+        vec![&self.domain.value]
+    }
+
     fn preview(&self, _: &MessageDefaults, _: Option<&Target>) -> Preview {
         let whom = match self.ask {
             Ask::Resolver => "the resolver",

@@ -147,6 +147,9 @@ fn judged(rules: &[(Wanted, bool)], facts: &TlsFacts, cx: &Context<'_>) -> Vec<F
 /// Leaves the facts as evidence: the first address's where a single one is shown.
 fn tell(cx: &Context<'_>, shown: Vec<TlsFacts>) {
     let Some(first) = shown.first() else { return };
+    if first.insecure {
+        cx.note("insecure: certificate not checked");
+    }
     if !first.version.is_empty() {
         cx.note(first.version.clone());
     }

@@ -21,7 +21,9 @@ use postrider_wire::smtp::ehlo::{Capabilities, MAX_MECHANISMS};
 use postrider_wire::smtp::reply::{Reply, ReplyParser};
 use postrider_wire::smtp::{data, queue_id};
 use postrider_wire::text::{RemoteText, visible};
+use postrider_wire::tls::{Answer, AnswerReader, Hello, NotTls, Version, client_hello};
 use postrider_wire::tlsa::Tlsa;
+use postrider_wire::{pop3, sieve};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -100,6 +102,14 @@ fn hostile_bytes() -> impl Strategy<Value = Vec<u8>> {
         b"> ",
         b"[",
         b"]",
+        b"\x16\x03\x03\x00\x2a",
+        b"\x15\x03\x03\x00\x02",
+        b"\x02\x00\x00\x26\x03\x03",
+        b"\x00\x2b\x00\x02\x03\x04",
+        b"+OK ",
+        b"-ERR ",
+        b"STLS",
+        b"\"STARTTLS\"",
         b"IPv6:",
         b"::1",
         b"<",
@@ -396,6 +406,58 @@ proptest! {
         let found = AuthenticationResults::parse(&body);
         prop_assert!(found.results.len() <= MAX_RESULTS);
         prop_assert!(found.results.iter().all(|result| result.properties.len() <= MAX_PROPERTIES));
+    }
+
+    #[test]
+    fn an_answer_to_a_tls_hello_does_not_depend_on_the_pieces(bytes in hostile_bytes(), size in 1_usize..50) {
+        // The first answer or problem is the last: nobody reads on behind it.
+        let read = |size: usize| -> Result<Option<Answer>, NotTls> {
+            let mut reader = AnswerReader::default();
+            for piece in bytes.chunks(size) {
+                match reader.push(piece) {
+                    Ok(None) => {}
+                    ended => return ended,
+                }
+            }
+            Ok(None)
+        };
+        let whole = read(bytes.len().max(1));
+        prop_assert_eq!(&read(size), &whole);
+        prop_assert_eq!(&read(1), &whole);
+        if let Ok(Some(answer)) = whole {
+            prop_assert!(is_safe(&answer.to_string()));
+        }
+    }
+
+    #[test]
+    fn a_hello_fits_into_one_record(name in hostile_text(), suites in vec(any::<u16>(), 0..300), random: [u8; 32]) {
+        for version in Version::ALL {
+            let hello = client_hello(&Hello { version, suites: &suites, server_name: Some(&name), random });
+            let length = usize::from(u16::from_be_bytes([hello[3], hello[4]]));
+            prop_assert_eq!(hello.len(), 5 + length);
+            prop_assert!(length < 1 << 14);
+        }
+    }
+
+    #[test]
+    fn lines_before_a_login_are_read_or_refused(lines in vec(hostile_bytes(), 0..80)) {
+        let (mut of_pop3, mut of_sieve) = (pop3::Capabilities::default(), sieve::Capabilities::default());
+        for line in &lines {
+            match pop3::Status::parse(line) {
+                Some(pop3::Status::Ok(text) | pop3::Status::Err(text)) => prop_assert!(is_safe(&text)),
+                None => {}
+            }
+            of_pop3.feed(line);
+            match sieve::Line::parse(line) {
+                Some(sieve::Line::Capability(name)) => {
+                    prop_assert!(is_safe(&name));
+                    of_sieve.add(name);
+                }
+                Some(sieve::Line::Ok(text) | sieve::Line::No(text) | sieve::Line::Bye(text)) => prop_assert!(is_safe(&text)),
+                None => {}
+            }
+        }
+        let _ = (of_pop3.has("STLS"), of_sieve.has("STARTTLS"));
     }
 
     #[test]
