@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use postrider_probes::canary::Proof;
 use postrider_probes::kinds::deliver::Family;
+use postrider_probes::names::{self, special_purpose};
 use postrider_probes::net::{Net, Question, RecordData, addresses, lookup};
 use postrider_probes::outcome::Status;
 use postrider_probes::reason::Reason;
@@ -122,7 +123,7 @@ fn route(to: IpAddr, source: Option<IpAddr>) -> Sign {
 /// A filter looks at the reverse name of whoever connects, and compares it with what EHLO said (RFC 1912 §2.1).
 async fn reverse_name(plan: &Plan, net: &dyn Net, source: IpAddr) -> Vec<Sign> {
     let subject = "ptr";
-    if !is_public(source) {
+    if special_purpose(source).is_some() {
         return vec![Sign::limit(
             subject,
             format!(
@@ -130,7 +131,7 @@ async fn reverse_name(plan: &Plan, net: &dyn Net, source: IpAddr) -> Vec<Sign> {
             ),
         )];
     }
-    let question = Question::new(reverse_query(source), "PTR", WITHIN);
+    let question = Question::new(names::reverse_name(source), "PTR", WITHIN);
     let names: Vec<String> = match lookup(net, None, question).await {
         Ok(answer) => answer
             .records
@@ -247,79 +248,5 @@ fn family(address: IpAddr) -> Family {
     match address {
         IpAddr::V4(_) => Family::Ipv4,
         IpAddr::V6(_) => Family::Ipv6,
-    }
-}
-
-/// The name under which an address's PTR records stand (RFC 1035 §3.5, RFC 3596 §2.5).
-fn reverse_query(address: IpAddr) -> String {
-    match address {
-        IpAddr::V4(address) => {
-            let [a, b, c, d] = address.octets();
-            format!("{d}.{c}.{b}.{a}.in-addr.arpa")
-        }
-        IpAddr::V6(address) => {
-            let mut name = String::with_capacity(72);
-            for byte in address.octets().iter().rev() {
-                name.push_str(&format!("{:x}.{:x}.", byte & 15, byte >> 4));
-            }
-            name + "ip6.arpa"
-        }
-    }
-}
-
-/// Whether the world can see this address as it is (RFC 6890).
-fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => {
-            let shared = address.octets()[0] == 100 && address.octets()[1] & 0xc0 == 64;
-            !(address.is_private()
-                || address.is_loopback()
-                || address.is_link_local()
-                || address.is_documentation()
-                || shared)
-        }
-        IpAddr::V6(address) => {
-            let documentation = address.segments()[..2] == [0x2001, 0xdb8];
-            !(address.is_loopback()
-                || address.is_unique_local()
-                || address.is_unicast_link_local()
-                || documentation)
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reverse_queries_are_those_of_the_standards() {
-        for (address, name) in [
-            ("192.0.2.10", "10.2.0.192.in-addr.arpa"),
-            (
-                "2001:db8::10",
-                "0.1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa",
-            ),
-        ] {
-            assert_eq!(reverse_query(address.parse().unwrap()), name);
-        }
-    }
-
-    #[test]
-    fn private_addresses_are_not_what_the_world_sees() {
-        for (address, public) in [
-            ("10.1.2.3", false),
-            ("100.64.0.1", false),
-            ("100.128.0.1", true),
-            ("127.0.0.1", false),
-            ("192.0.2.1", false),
-            ("193.0.2.1", true),
-            ("fd00::1", false),
-            ("fe80::1", false),
-            ("2001:db8::1", false),
-            ("2001:470::1", true),
-        ] {
-            assert_eq!(is_public(address.parse().unwrap()), public, "{address}");
-        }
     }
 }

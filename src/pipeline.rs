@@ -6,6 +6,7 @@ mod baselines;
 mod books;
 mod mailboxes;
 mod post;
+mod restraint;
 mod returned;
 mod seen;
 mod task;

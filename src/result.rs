@@ -222,6 +222,9 @@ pub struct EvidenceResult {
     /// TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsResult>,
+    /// The same of further addresses, where a check looks at more than one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more_tls: Vec<TlsResult>,
     /// Ledger entries, in the order sent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub entries: Vec<String>,
@@ -304,7 +307,13 @@ pub struct SmtpResult {
 /// What TLS was negotiated.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TlsResult {
-    /// `TLSv1.3`.
+    /// The name that the certificate had to be for.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub host: String,
+    /// Address and port that were connected to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// `TLSv1.3`; empty when the handshake did not end.
     pub version: String,
     /// Cipher suite.
     pub cipher: String,
@@ -323,6 +332,57 @@ pub struct TlsResult {
     /// Verification was switched off.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub insecure: bool,
+    /// The certificate's key: `RSA`, `ECDSA`, `Ed25519`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub key: String,
+    /// Its length.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub key_bits: u32,
+    /// What the certificate is signed with: `ecdsa-with-SHA256`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub signature: String,
+    /// Issuer and subject are the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub self_signed: bool,
+    /// The certificates that the server sent behind its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chain: Vec<ChainResult>,
+    /// Versions that were asked for one by one, newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub offers: Vec<OfferResult>,
+}
+
+/// A certificate that a server sent behind its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ChainResult {
+    /// Distinguished name.
+    pub subject: String,
+    /// Who signed it.
+    pub issuer: String,
+    /// End of validity, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<String>,
+}
+
+/// What a server answered when it was asked for one version alone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OfferResult {
+    /// `TLSv1.2`.
+    pub version: String,
+    /// Cipher suites in the order in which the server chose them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ciphers: Vec<String>,
+    /// It was asked for every suite, and not only for its first choice.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub all_ciphers: bool,
+    /// How it refused; absent when it offers the version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// Where and when a message was seen.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::account::{MailboxAccount, Sender, Trust};
+use crate::inventory::Node;
 use crate::kinds::deliver::{Family, MessageDefaults};
 use crate::limit::Awaited;
 use crate::net::Net;
@@ -54,6 +55,10 @@ pub struct PlatformDefaults {
     pub trust: Trust,
     /// Local address for outgoing connections.
     pub source_address: Option<std::net::IpAddr>,
+    /// Mail domains of the platform.
+    pub domains: Vec<String>,
+    /// Its filter nodes.
+    pub nodes: Vec<Node>,
 }
 
 /// What one check gets.

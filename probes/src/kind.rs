@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::context::Context;
 use crate::kinds::deliver::MessageDefaults;
 use crate::outcome::Failure;
-use crate::setting::{Place, Problem, Spanned};
+use crate::setting::{Place, Problem, Spanned, Template};
 use crate::target::Target;
 
 /// A probe kind. The type that implements it *is* its configuration: what stands under the verb in YAML.
@@ -45,6 +45,11 @@ pub trait Kind {
     /// The TCP port that it contacts on a target, when it is not the default.
     fn port(&self) -> Option<u16> {
         None
+    }
+
+    /// The hosts, addresses and domains that it names, as they are written.
+    fn contacts(&self) -> Vec<&Template> {
+        Vec::new()
     }
 
     /// What a check would do, for `--dry-run`. Contacts nothing.
@@ -98,6 +103,10 @@ pub struct Names<'a> {
     pub places: Places<'a>,
     /// Mailboxes that say where they are read.
     pub readable_mailboxes: &'a BTreeSet<String>,
+    /// Nodes of the inventory, with the place of their definition.
+    pub nodes: &'a BTreeMap<String, Place>,
+    /// Whether the inventory names mail domains.
+    pub has_domains: bool,
     /// Gathers the mailboxes that something looks into or sends to.
     pub used_mailboxes: &'a RefCell<BTreeSet<String>>,
 }
@@ -242,6 +251,12 @@ macro_rules! probe_kinds {
             #[must_use]
             pub fn port(&self) -> Option<u16> {
                 match self { $(Self::$type(kind) => kind.port(),)* }
+            }
+
+            /// See [`Kind::contacts`].
+            #[must_use]
+            pub fn contacts(&self) -> Vec<&Template> {
+                match self { $(Self::$type(kind) => kind.contacts(),)* }
             }
 
             /// One attempt within `limits`, given up when `cancelled` completes. Everything that came of it

@@ -3,7 +3,7 @@
 mod order;
 mod records;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -12,17 +12,17 @@ pub use order::sender_order;
 
 use crate::kinds::deliver::Family;
 use crate::mx::records::{Listed, listed};
-use crate::net::{Net, Question, addresses, lookup as ask};
+use crate::net::{Answer, Net, Question, addresses, lookup as ask};
 use crate::observation::{Observation, addresses_of};
 use crate::outcome::{Failure, Finding};
 use crate::reason::Reason;
 
 /// More MX hosts than this are not looked at.
-const MOST_HOSTS: usize = 50;
+pub(crate) const MOST_HOSTS: usize = 50;
 /// More addresses of one domain than this are not looked at.
 const MOST_ADDRESSES: usize = 100;
 /// Questions on the way at the same time.
-const AT_ONCE: usize = 16;
+pub(crate) const AT_ONCE: usize = 16;
 
 /// The hosts that take a domain's mail.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -67,12 +67,27 @@ pub async fn lookup(
     within: Duration,
 ) -> Result<MxSet, Failure> {
     let answer = ask(net, None, Question::new(domain, "MX", within)).await?;
-    let mut seen = vec![records::seen(domain, &answer)];
+    hosts_of(net, None, domain, &answer, family, within).await
+}
+
+/// The same from the answer to the MX question; `server` (`None`: the resolver) knows the addresses.
+///
+/// # Errors
+/// When the domain takes no mail (null MX).
+pub(crate) async fn hosts_of(
+    net: &dyn Net,
+    server: Option<SocketAddr>,
+    domain: &str,
+    answer: &Answer,
+    family: Family,
+    within: Duration,
+) -> Result<MxSet, Failure> {
+    let mut seen = vec![records::seen(domain, answer)];
     let Listed {
         mut hosts,
         mut findings,
         implicit,
-    } = listed(domain, &answer)?;
+    } = listed(domain, answer)?;
     if hosts.len() > MOST_HOSTS {
         findings.push(Finding::new(
             Reason::DnsMismatch,
@@ -85,7 +100,7 @@ pub async fn lookup(
     }
 
     let resolved: Vec<MxHost> = futures_util::stream::iter(hosts)
-        .map(|host| resolve(net, host, family, within))
+        .map(|host| resolve(net, server, host, family, within))
         .buffered(AT_ONCE)
         .collect()
         .await;
@@ -119,9 +134,15 @@ pub async fn lookup(
     Ok(set)
 }
 
-async fn resolve(net: &dyn Net, mut host: MxHost, family: Family, within: Duration) -> MxHost {
+async fn resolve(
+    net: &dyn Net,
+    server: Option<SocketAddr>,
+    mut host: MxHost,
+    family: Family,
+    within: Duration,
+) -> MxHost {
     if host.failure.is_none() {
-        let found = addresses(net, None, &host.name, family, within).await;
+        let found = addresses(net, server, &host.name, family, within).await;
         host.addresses = found.addresses;
         host.unusable = found.unusable;
         host.cname = found.alias_of;

@@ -160,6 +160,8 @@ pub struct Evidence {
     pub smtp: Option<SmtpFacts>,
     /// What TLS was negotiated.
     pub tls: Option<TlsFacts>,
+    /// The same of further addresses, where a check looks at more than one.
+    pub more_tls: Vec<TlsFacts>,
     /// The ledger entries of this check, in the order sent.
     pub entries: Vec<String>,
     /// The attempts, when the message was refused for now and sent again.
@@ -281,6 +283,44 @@ pub struct TlsFacts {
     pub fault_but_name: Option<String>,
     /// Verification was switched off by `insecure: true`.
     pub insecure: bool,
+    /// The names are no subject alternative names: there are none.
+    pub common_name_only: bool,
+    /// The certificate's key: `RSA`, `ECDSA`, `Ed25519`, or its object identifier.
+    pub key: String,
+    /// Length of the key in bits; 0 when it is not known.
+    pub key_bits: u32,
+    /// What the certificate is signed with: `ecdsa-with-SHA256`.
+    pub signature: String,
+    /// Issuer and subject are the same.
+    pub self_signed: bool,
+    /// The certificates that the server sent behind its own.
+    pub chain: Vec<ChainLink>,
+    /// The versions that were asked for one by one, newest first.
+    pub offers: Vec<TlsOffer>,
+}
+
+/// A certificate that a server sent behind its own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ChainLink {
+    /// Distinguished name.
+    pub subject: String,
+    /// The distinguished name of who signed it.
+    pub issuer: String,
+    /// End of validity.
+    pub not_after: Option<jiff::Timestamp>,
+}
+
+/// What a server answered when it was asked for one version alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsOffer {
+    /// `TLSv1.2`.
+    pub version: String,
+    /// IANA names of the suites that it chose, in its order; empty when it does not offer the version.
+    pub ciphers: Vec<String>,
+    /// Whether it was asked for every suite, and not only for its first choice.
+    pub all_ciphers: bool,
+    /// How it refused; `None` when it offers the version.
+    pub refused: Option<String>,
 }
 
 /// Where and when a message was seen.

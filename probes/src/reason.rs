@@ -38,6 +38,13 @@ reasons! {
     DnsServfail "dns-servfail" Fail "The name server answered that it failed.";
     DnsTimeout "dns-timeout" Fail "No name server answered in time.";
     DnsMismatch "dns-mismatch" Fail "The records are not the expected ones.";
+    DnsLame "dns-lame" Fail "A name server of the zone does not hold the zone.";
+    DnsDisagreement "dns-disagreement" Fail "The name servers of one zone do not say the same.";
+    SpfMismatch "spf-mismatch" Fail "SPF gives another result than the expected one.";
+    DkimMismatch "dkim-mismatch" Fail "The DKIM key record is missing, unusable or not the expected one.";
+    DmarcMismatch "dmarc-mismatch" Fail "The DMARC record is missing, invalid or not the expected one.";
+    TlsRptMismatch "tls-rpt-mismatch" Fail "The TLS-RPT record is missing, invalid or not the expected one.";
+    PtrMismatch "ptr-mismatch" Fail "The reverse name of an address is missing, is another one, or does not lead back.";
     DnsBogus "dns-bogus" Fail "The answer failed DNSSEC validation.";
     ConnectRefused "connect-refused" Fail "The address refused the connection.";
     ConnectTimeout "connect-timeout" Fail "The address did not answer the connection attempt in time.";
@@ -56,7 +63,7 @@ reasons! {
     TlsVersion "tls-version" Fail "The server speaks no TLS version or cipher suite that is acceptable.";
     TlsInjection "tls-injection" Fail "The server sent plain text between the STARTTLS reply and the handshake.";
     DaneMismatch "dane-mismatch" Fail "The certificate does not match the TLSA records.";
-    MtaStsMismatch "mta-sts-mismatch" Fail "The MX host is not covered by the MTA-STS policy.";
+    MtaStsMismatch "mta-sts-mismatch" Fail "The MTA-STS policy is missing, invalid or does not cover an MX host.";
     NotDelivered "not-delivered" Fail "The message was accepted and did not become visible in time.";
     DeliveredLate "delivered-late" Fail "The message became visible after its time limit.";
     DeliveredTwice "delivered-twice" Fail "More copies than expected became visible.";
@@ -78,11 +85,13 @@ reasons! {
     WebContent "web-content" Fail "The page does not hold what was expected.";
     CaldavProtocol "caldav-protocol" Fail "The calendar server broke the protocol.";
     CaldavMismatch "caldav-mismatch" Fail "The calendar object read is not the one written.";
+    ClusterLayout "cluster-layout" Degraded "The cluster is not laid out as a cluster of mail filters should be.";
     InventoryMismatch "inventory-mismatch" Degraded "DNS and the configured inventory disagree.";
     Slow "slow" Degraded "It worked, but slower than `warn_after`.";
     Drift "drift" Degraded "It became slower than it used to be.";
     FallbackUsed "fallback-used" Degraded "The message took another path than the preferred one.";
     Greylisted "greylisted" Degraded "The server refused at first, as greylisting does, and accepted at a later attempt.";
+    CertificateExpiring "certificate-expiring" Degraded "A certificate ends soon.";
     Flaky "flaky" Degraded "It passed only on a retry.";
     Changed "changed" Degraded "Something that a client can see has changed.";
     NotSent "not-sent" Skip "Nothing was sent, so nothing could arrive.";
@@ -90,6 +99,7 @@ reasons! {
     VantageOffline "vantage-offline" Error "The probe's own network is down.";
     VantageNoIpv6 "vantage-no-ipv6" Error "The probe has no IPv6.";
     VantagePort25Blocked "vantage-port25-blocked" Error "The probe's network blocks outgoing port 25.";
+    DnsUnvalidated "dns-unvalidated" Error "The resolver does not validate DNSSEC, or contradicts what is proven.";
     VantageDns "vantage-dns" Error "The probe's own resolver does not work.";
     ClockSkew "clock-skew" Error "The probe's clock is wrong.";
     SecretMissing "secret-missing" Error "A secret that the check needs is not there.";

@@ -1,6 +1,7 @@
 //! The client's side of TLS: one handshake, what was negotiated, and what is wrong with the certificate.
 
 mod certificate;
+pub mod dane;
 mod judgement;
 mod recorder;
 mod roots;
@@ -10,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{AlertDescription, ClientConfig, PeerIncompatible, version};
 use tokio_rustls::TlsConnector;
 
@@ -22,7 +23,11 @@ use crate::outcome::{Failure, TlsFacts};
 use crate::reason::Reason;
 use crate::tls::recorder::Recorder;
 
+pub(crate) use certificate::signature_names;
 pub use roots::load_system_roots;
+
+/// Signatures of shorter RSA keys are not accepted by the libraries that today's clients use.
+const SHORTEST_RSA: u32 = 2048;
 
 /// What to do about a bad certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +43,7 @@ pub enum Verify {
 pub struct TlsFailure {
     /// The reason.
     pub failure: Failure,
-    /// What was negotiated and presented, when the handshake came so far.
+    /// What was negotiated and presented, when the handshake came so far. Without a version it did not end.
     pub facts: Option<Box<TlsFacts>>,
 }
 
@@ -80,34 +85,27 @@ pub async fn client(
     let roots = roots::of(trust)?;
     let recorder = Arc::new(Recorder::new(provider()));
     let connector = TlsConnector::from(Arc::new(config(&recorder)?));
-    let session = connector
-        .connect(server_name.clone(), stream)
-        .await
-        .map_err(|error| handshake_failure(&error))?;
+    let shaken = connector.connect(server_name.clone(), stream).await;
 
-    let (_, connection) = session.get_ref();
-    let chain = connection.peer_certificates().unwrap_or_default();
-    let mut facts = certificate::facts(chain);
-    facts.version = connection
-        .protocol_version()
-        .map(|version| format!("{version:?}").replace('_', "."))
-        .unwrap_or_default();
-    facts.cipher = connection
-        .negotiated_cipher_suite()
-        .map(|suite| format!("{:?}", suite.suite()).replace("TLS13_", "TLS_"))
-        .unwrap_or_default();
+    let (time, chain) = recorder.seen();
+    let mut facts = certificate::facts(&chain);
     facts.insecure = trust.insecure;
     name.clone_into(&mut facts.host);
     let judgement = judgement::of(&judgement::Presented {
-        chain,
+        chain: &chain,
         name: &server_name,
-        now: recorder.time(),
+        now: time,
         trust,
         roots: roots.as_ref(),
         algorithms: provider().signature_verification_algorithms.all,
     });
     facts.fault = judgement.fault;
     facts.fault_but_name = judgement.fault_but_name;
+    let session = match shaken {
+        Ok(session) => session,
+        Err(error) => return Err(not_shaken(&error, facts, !chain.is_empty())),
+    };
+    negotiated(&mut facts, session.get_ref().1);
     match (&facts.fault, verify) {
         (Some(fault), Verify::Enforce) => Err(TlsFailure {
             failure: Failure::new(
@@ -118,6 +116,80 @@ pub async fn client(
         }),
         _ => Ok((Box::new(session), facts)),
     }
+}
+
+/// A session and the certificates that it began with, which nobody has judged yet.
+pub struct Unjudged {
+    /// The session.
+    pub stream: BoxStream,
+    /// What was negotiated, and what the certificate says of itself.
+    pub facts: TlsFacts,
+    /// The certificates as they were sent, the server's own first.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// When they were.
+    pub time: UnixTime,
+}
+
+impl std::fmt::Debug for Unjudged {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Unjudged")
+            .field("facts", &self.facts)
+            .finish_non_exhaustive()
+    }
+}
+
+/// As [`client`], for a caller who trusts something else than authorities.
+///
+/// # Errors
+/// `tls-handshake`, `tls-version`.
+pub async fn unjudged(stream: BoxStream, name: &str) -> Result<Unjudged, TlsFailure> {
+    let recorder = Arc::new(Recorder::new(provider()));
+    let connector = TlsConnector::from(Arc::new(config(&recorder)?));
+    let shaken = connector.connect(server_name(name)?, stream).await;
+    let (time, chain) = recorder.seen();
+    let mut facts = certificate::facts(&chain);
+    name.clone_into(&mut facts.host);
+    let session = match shaken {
+        Ok(session) => session,
+        Err(error) => return Err(not_shaken(&error, facts, !chain.is_empty())),
+    };
+    negotiated(&mut facts, session.get_ref().1);
+    Ok(Unjudged {
+        stream: Box::new(session),
+        facts,
+        chain,
+        time,
+    })
+}
+
+fn negotiated(facts: &mut TlsFacts, connection: &rustls::ClientConnection) {
+    facts.version = connection
+        .protocol_version()
+        .map(|version| format!("{version:?}").replace('_', "."))
+        .unwrap_or_default();
+    facts.cipher = connection
+        .negotiated_cipher_suite()
+        .map(|suite| format!("{:?}", suite.suite()).replace("TLS13_", "TLS_"))
+        .unwrap_or_default();
+}
+
+/// A handshake that failed after the certificate was shown: what it is, and what may be the matter with its key.
+fn not_shaken(error: &io::Error, facts: TlsFacts, presented: bool) -> TlsFailure {
+    let mut failure = handshake_failure(error);
+    if presented && failure.reason == Reason::TlsCertificate && is_short(&facts) {
+        failure.message = format!(
+            "the certificate's RSA key of {} bits is too short: TLS clients refuse less than {SHORTEST_RSA}",
+            facts.key_bits
+        );
+    }
+    TlsFailure {
+        failure,
+        facts: presented.then(|| Box::new(facts)),
+    }
+}
+
+fn is_short(facts: &TlsFacts) -> bool {
+    facts.key == "RSA" && (1..SHORTEST_RSA).contains(&facts.key_bits)
 }
 
 fn server_name(name: &str) -> Result<ServerName<'static>, Failure> {

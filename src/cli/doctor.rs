@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use postrider_probes::net::{Net, SystemNet};
+use postrider_probes::net::Net;
 use postrider_probes::outcome::Status;
 use postrider_probes::reason::Reason;
 use tokio::time::Instant;
@@ -62,7 +62,7 @@ pub(super) fn main(global: &Global, args: &Args, output: &Output) -> Result<Exit
 }
 
 async fn examine(plan: &Plan, storage: &Path) -> Vec<Sign> {
-    let net: Arc<dyn Net> = Arc::new(SystemNet::new(plan.resolver, plan.platform.source_address));
+    let net: Arc<dyn Net> = Arc::new(plan.network());
     let vantage = Vantage::new(plan.canaries.clone(), Arc::clone(&net), clock::now);
     let health = vantage.health(Instant::now()).await;
     let mut signs = doctor::examine(plan, net.as_ref(), &health).await;

@@ -4,8 +4,6 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use postrider_probes::net::SystemNet;
-
 use super::output::Output;
 use super::{Exit, Global, Problem, session};
 use crate::config::plan::{ForEach, Plan, Preference, Step};
@@ -190,7 +188,7 @@ pub(super) async fn dry_run(
     selection: &Selection,
     output: &Output,
 ) -> Result<Exit, Problem> {
-    let net = SystemNet::new(plan.resolver, plan.platform.source_address);
+    let net = plan.network();
     let plan = Arc::new(plan);
     let scenarios = selection.scenarios(&plan);
     let planned = steps::plan(&plan, &net, selection, "DRYRUN", &scenarios).await;

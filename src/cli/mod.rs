@@ -176,7 +176,8 @@ pub fn main() -> ExitCode {
     ExitCode::from(exit.code())
 }
 
-/// A core file would hold passwords. Where the limit cannot be set, there is none to be set.
+/// A core file would hold passwords, and so does the memory that another process of the same user may read. Where a limit
+/// cannot be set, there is none to be set.
 fn leave_no_core() {
     use rustix::process::{Resource, Rlimit, setrlimit};
     let none = Rlimit {
@@ -184,6 +185,11 @@ fn leave_no_core() {
         maximum: Some(0),
     };
     let _ = setrlimit(Resource::Core, none);
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    }
 }
 
 /// The command tree, for completions, man pages and tests.
@@ -218,5 +224,17 @@ impl Problem {
 impl From<std::io::Error> for Problem {
     fn from(error: std::io::Error) -> Self {
         Self::not_tested(error)
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use rustix::process::{DumpableBehavior, dumpable_behavior};
+
+    #[test]
+    fn memory_of_the_process_is_nobody_elses() {
+        super::leave_no_core();
+        let behavior = dumpable_behavior().expect("the kernel says it");
+        assert_eq!(behavior, DumpableBehavior::NotDumpable);
     }
 }

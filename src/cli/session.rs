@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use postrider_probes::net::{Net, SystemNet};
+use postrider_probes::net::Net;
 use postrider_probes::slots::Slots;
 use postrider_probes::tls::load_system_roots;
 use tokio::task::JoinHandle;
@@ -44,8 +44,7 @@ impl Session {
             // Reading the system's authorities must not count as the first server's handshake.
             let _ = tokio::task::spawn_blocking(load_system_roots).await;
         }
-        let net: Arc<dyn Net> =
-            Arc::new(SystemNet::new(plan.resolver, plan.platform.source_address));
+        let net: Arc<dyn Net> = Arc::new(plan.network());
         let interests = pipeline.clone();
         let watches = Watches::start(mailbox::Setup {
             net: Arc::clone(&net),

@@ -128,6 +128,8 @@ struct Known {
     senders: BTreeMap<String, Place>,
     mailboxes: BTreeMap<String, Place>,
     readable_mailboxes: BTreeSet<String>,
+    nodes: BTreeMap<String, Place>,
+    has_domains: bool,
     used_mailboxes: RefCell<BTreeSet<String>>,
 }
 
@@ -145,6 +147,12 @@ impl Loader<'_> {
             .filter(|entry| entry.value.get("imap").is_some())
             .map(|entry| entry.key.scalar.text.clone())
             .collect();
+        if let Some(platform) = tree.get("platform") {
+            self.known.nodes = names_in(platform, "nodes");
+            self.known.has_domains = platform
+                .get("domains")
+                .is_some_and(|domains| !domains.items().is_empty());
+        }
         self.written = yaml::to_json(&tree);
         let read = yaml::read::<RawMain>(&mut tree, "the main file", &mut self.scope.problems);
         let Some(mut raw) = read.value else {
@@ -176,6 +184,8 @@ impl Loader<'_> {
             for_each: false,
             places: Places(&|_| None),
             readable_mailboxes: &self.known.readable_mailboxes,
+            nodes: &self.known.nodes,
+            has_domains: self.known.has_domains,
             used_mailboxes: &self.known.used_mailboxes,
         };
         names.mailbox(mailbox, &mut self.scope.problems);
@@ -291,6 +301,8 @@ impl Loader<'_> {
             senders: &self.known.senders,
             mailboxes: &self.known.mailboxes,
             readable_mailboxes: &self.known.readable_mailboxes,
+            nodes: &self.known.nodes,
+            has_domains: self.known.has_domains,
             used_mailboxes: &self.known.used_mailboxes,
         };
         let scenario = resolve::scenario(&read, &tree, &shown, &found, &mut self.scope);
@@ -333,7 +345,7 @@ impl Loader<'_> {
             }
             let full = base.join(&path.text);
             // Secrets are looked at by `validate --secrets`: this must work where there are none.
-            if key == "ca_file" && !full.is_file() {
+            if ["ca_file", "trust_anchor_file"].contains(&key) && !full.is_file() {
                 problems.push(
                     Problem::error(
                         "missing-file",
@@ -389,6 +401,7 @@ impl Loader<'_> {
             sha256: self.sources.sha256(),
             vantage: main.vantage,
             resolver: main.resolver,
+            trust_anchors: main.trust_anchors,
             inventory: main.inventory,
             changes: Arc::new(main.changes),
             platform: main.platform,

@@ -2,7 +2,7 @@
 //! that could have been known when it was loaded.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +12,12 @@ use postrider_probes::account::{MailboxAccount, Security, Sender, Trust};
 use postrider_probes::canary::Canary;
 use postrider_probes::context::PlatformDefaults;
 use postrider_probes::kinds::deliver::{Family, MessageDefaults};
+use postrider_probes::net::{SystemNet, TrustAnchors};
 use postrider_probes::setting::{Spanned, Template, Variables};
 use serde_json::Value;
 
 use crate::baseline::rules::Rules;
+pub use postrider_probes::inventory::Node;
 
 /// Everything that the files say.
 #[derive(Debug, Clone)]
@@ -28,6 +30,8 @@ pub struct Plan {
     pub vantage: String,
     /// The resolver to ask; the system's when `None`.
     pub resolver: Option<SocketAddr>,
+    /// The keys of the root zone by which answers are proven.
+    pub trust_anchors: TrustAnchors,
     /// What the operator believes about the platform.
     pub inventory: Inventory,
     /// Platform-wide settings that steps may override.
@@ -53,6 +57,13 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The network as it is configured.
+    #[must_use]
+    pub fn network(&self) -> SystemNet {
+        SystemNet::new(self.resolver, self.platform.source_address)
+            .trusting(self.trust_anchors.clone())
+    }
+
     /// Whether some server is judged by the system's authorities.
     #[must_use]
     pub fn trusts_the_system(&self) -> bool {
@@ -87,21 +98,6 @@ pub struct UpdateWindow {
     pub timezone: String,
     /// Its length.
     pub lasts: Duration,
-}
-
-/// One filter node.
-#[derive(Debug, Clone)]
-pub struct Node {
-    /// Its name in the configuration.
-    pub name: String,
-    /// Its server name: PTR, banner and EHLO name.
-    pub server_name: Option<String>,
-    /// Addresses that serve the lowest MX preference.
-    pub primary: Vec<IpAddr>,
-    /// Addresses that serve the others.
-    pub fallback: Vec<IpAddr>,
-    /// Data centre.
-    pub site: Option<String>,
 }
 
 /// One scenario file.

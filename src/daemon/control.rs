@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Daemon, Refusal};
+use super::{Daemon, Refusal, blackbox};
 use crate::baseline::{Selection, document};
 use crate::result::changes::Acceptance;
 use crate::result::{RunHead, RunResult};
 use crate::store::{Reader, RunSearch, StoreError};
 use crate::web::{
     self, AcceptRequest, Answer, Control, LedgerEntry, LedgerQuery, Metrics, MetricsFormat,
-    NotReady, Origin, Refused, Rejected, Reloaded, RunQuery, Unavailable,
+    NotReady, Origin, ProbeQuery, ProbeRefusal, ProbeRefused, Probed, Refused, Rejected, Reloaded,
+    RunQuery, Unavailable,
 };
 
 /// A read of the store for the web that takes longer is stopped; below the limit of a request, which is 30 s.
@@ -103,7 +104,12 @@ impl Control for Daemon {
                 scenario,
                 all: _,
                 also,
+                instance,
             } = request;
+            let ours = &self.0.store.identity().instance;
+            if instance.is_some_and(|instance| instance != *ours) {
+                return Err(Unavailable("this daemon keeps another store".to_owned()));
+            }
             let selection = Selection {
                 what,
                 subject,
@@ -113,6 +119,18 @@ impl Control for Daemon {
             let accepted = pipeline.accept(selection, also, origin.to_string()).await;
             let accepted = accepted.map_err(|failure| Unavailable(failure.line()))?;
             Ok(document::acceptance(accepted.meant, &accepted.changes))
+        })
+    }
+
+    fn probe(&self, query: ProbeQuery) -> Answer<'_, Result<Probed, ProbeRefused>> {
+        Box::pin(async move {
+            if self.0.hall.is_ending() {
+                return Err(ProbeRefused {
+                    kind: ProbeRefusal::NotReady,
+                    reason: "the program is ending".to_owned(),
+                });
+            }
+            blackbox::probe(&self.0.hall.engine(), &query).await
         })
     }
 

@@ -1,6 +1,7 @@
 //! The long-running process: scheduler, engine, ledger and mailbox watches put together, and the handle by which
 //! signals and the web act on them. Nothing in here prints or reads arguments: that is `cli/serve.rs`.
 
+mod blackbox;
 mod control;
 mod difference;
 mod hall;
@@ -19,7 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use postrider_probes::net::{Net, SystemNet};
+use postrider_probes::net::Net;
 use postrider_probes::post::EntryState;
 use postrider_probes::slots::Slots;
 use postrider_probes::tls::load_system_roots;
@@ -164,8 +165,7 @@ impl Daemon {
             // Reading the system's authorities must not count as the first server's handshake.
             let _ = tokio::task::spawn_blocking(load_system_roots).await;
         }
-        let net: Arc<dyn Net> =
-            Arc::new(SystemNet::new(plan.resolver, plan.platform.source_address));
+        let net: Arc<dyn Net> = Arc::new(plan.network());
         let interests = pipeline.clone();
         let watches = Watches::start(mailbox::Setup {
             net: Arc::clone(&net),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use postrider_probes::net::{Net, SystemNet};
+use postrider_probes::net::Net;
 use tokio::time::Instant;
 
 use super::difference::{Difference, Told, short};
@@ -119,10 +119,9 @@ impl Daemon {
 
     async fn put_in_place(&self, old: &Engine, plan: &Arc<Plan>) {
         let inner = &self.0;
-        let way = |plan: &Plan| (plan.resolver, plan.platform.source_address);
-        let is_other_way = way(plan) != way(&old.plan);
+        let is_other_way = plan.network() != old.plan.network();
         let net: Arc<dyn Net> = match is_other_way {
-            true => Arc::new(SystemNet::new(plan.resolver, plan.platform.source_address)),
+            true => Arc::new(plan.network()),
             false => Arc::clone(&old.net),
         };
         // Without positions a mailbox that is opened anew is read from its old place on: slower, and no less right.

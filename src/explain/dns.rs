@@ -53,6 +53,45 @@ pub(super) const MISMATCH: Text = Text {
     ],
 };
 
+pub(super) const LAME: Text = Text {
+    meaning: "The zone's NS records name a server that does not answer for the zone: it refuses, or answers without authority. Some of the world's questions go there, and are lost or late.",
+    causes: &[
+        "The zone was removed from the server, or never set up there, and the NS record stayed.",
+        "A secondary could not fetch the zone for so long that it gave it up.",
+        "The name of the server now leads to another machine.",
+    ],
+    advice: &[
+        "Ask it: `dig +norecurse @ADDRESS ZONE SOA` must answer with the flag `aa`.",
+        "Set the zone up there, or take the server out of the NS records here and at the parent.",
+    ],
+};
+
+pub(super) const DISAGREEMENT: Text = Text {
+    meaning: "The servers of one zone were asked the same and do not say the same, or the resolver says something else than all of them: who sends mail gets now this answer, now that.",
+    causes: &[
+        "A zone transfer is under way or stuck: the serial numbers tell which server is behind. Different serial numbers alone, with the same records, only degrade.",
+        "Somebody edited a secondary, or forgot to raise the serial number.",
+        "A resolver keeps an old answer until its time to live is over, or it lies.",
+    ],
+    advice: &[
+        "Compare `dig +norecurse @ADDRESS ZONE SOA` for each server; look into the log of the one that is behind for failed transfers.",
+        "If only the resolver differs, wait for the time to live that the line names; if it still differs then, it is not to be trusted.",
+    ],
+};
+
+pub(super) const PTR_MISMATCH: Text = Text {
+    meaning: "An address has no PTR record, or one that is not the expected name, or one whose own address is another. Many receivers refuse or distrust mail from such an address. A name server that cannot answer is not this: that is `dns-servfail` or `dns-timeout`.",
+    causes: &[
+        "The address was moved or added, and the reverse zone, which the network's owner keeps, was not changed.",
+        "The PTR names the MX host; of a cluster node it is to name the server itself.",
+        "The forward record of the name was removed or points to another address.",
+    ],
+    advice: &[
+        "`dig -x ADDRESS`, then `dig NAME A` and `dig NAME AAAA`: the last must give the address again.",
+        "Have the owner of the network set the PTR record; the inventory's server name is what it should be for a primary address.",
+    ],
+};
+
 pub(super) const BOGUS: Text = Text {
     meaning: "The zone is signed and the signatures do not prove the answer. Senders that validate treat the domain as unreachable.",
     causes: &[

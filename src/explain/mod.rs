@@ -9,6 +9,7 @@ mod delivery;
 mod dns;
 mod mailbox;
 mod ours;
+mod policy;
 mod quarantine;
 mod reasons;
 mod smtp;

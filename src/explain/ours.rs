@@ -38,6 +38,20 @@ pub(super) const VANTAGE_DNS: Text = Text {
     ],
 };
 
+pub(super) const DNS_UNVALIDATED: Text = Text {
+    meaning: "What a check needs must be proven by DNSSEC, and the resolver in use does not validate, or says what the signatures contradict. Nothing was tested: with this resolver a mail server would not know either.",
+    causes: &[
+        "The resolver forwards to one that does not validate, or validation is switched off in it.",
+        "A device on the way removes signatures or sets flags (AD) of its own.",
+        "The resolver is authoritative for the zone: it does not validate what it serves itself.",
+        "The resolver and this probe begin with different trust anchors (`dnssec.trust_anchor_file`).",
+    ],
+    advice: &[
+        "`dig +dnssec . SOA @RESOLVER` must show the flag `ad`; if it does not, use a validating resolver (`resolver:`), best on this machine.",
+        "Compare `dig +dnssec NAME TYPE @RESOLVER` with the same question at another validating resolver.",
+    ],
+};
+
 pub(super) const CLOCK_SKEW: Text = Text {
     meaning: "This machine's clock is wrong. Filters refuse mail whose `Date` is days off, and hops cannot be compared.",
     causes: &["Time synchronisation is off, or a suspended virtual machine woke up."],

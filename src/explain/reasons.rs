@@ -3,7 +3,8 @@
 use postrider_probes::reason::Reason;
 
 use super::{
-    Area, Effect, Page, Text, delivery, dns, mailbox, ours, quarantine, smtp, soft, tls, web,
+    Area, Effect, Page, Text, delivery, dns, mailbox, ours, policy, quarantine, smtp, soft, tls,
+    web,
 };
 
 /// The page of a reason.
@@ -25,7 +26,14 @@ fn entry(reason: Reason) -> (Area, Text) {
         Reason::DnsServfail => (Area::Dns, dns::SERVFAIL),
         Reason::DnsTimeout => (Area::Dns, dns::TIMEOUT),
         Reason::DnsMismatch => (Area::Dns, dns::MISMATCH),
+        Reason::DnsLame => (Area::Dns, dns::LAME),
+        Reason::DnsDisagreement => (Area::Dns, dns::DISAGREEMENT),
+        Reason::PtrMismatch => (Area::Dns, dns::PTR_MISMATCH),
         Reason::DnsBogus => (Area::Dns, dns::BOGUS),
+        Reason::SpfMismatch => (Area::Dns, policy::SPF),
+        Reason::DkimMismatch => (Area::Dns, policy::DKIM),
+        Reason::DmarcMismatch => (Area::Dns, policy::DMARC),
+        Reason::TlsRptMismatch => (Area::Dns, policy::TLS_RPT),
         Reason::ConnectRefused => (Area::Connect, smtp::CONNECT_REFUSED),
         Reason::ConnectTimeout => (Area::Connect, smtp::CONNECT_TIMEOUT),
         Reason::ConnectReset => (Area::Connect, smtp::CONNECT_RESET),
@@ -65,11 +73,13 @@ fn entry(reason: Reason) -> (Area, Text) {
         Reason::WebContent => (Area::Web, web::CONTENT),
         Reason::CaldavProtocol => (Area::Web, web::CALDAV_PROTOCOL),
         Reason::CaldavMismatch => (Area::Web, web::CALDAV_MISMATCH),
+        Reason::ClusterLayout => (Area::Soft, soft::CLUSTER_LAYOUT),
         Reason::InventoryMismatch => (Area::Soft, soft::INVENTORY_MISMATCH),
         Reason::Slow => (Area::Soft, soft::SLOW),
         Reason::Drift => (Area::Soft, soft::DRIFT),
         Reason::FallbackUsed => (Area::Soft, soft::FALLBACK_USED),
         Reason::Greylisted => (Area::Soft, soft::GREYLISTED),
+        Reason::CertificateExpiring => (Area::Soft, soft::CERTIFICATE_EXPIRING),
         Reason::Flaky => (Area::Soft, soft::FLAKY),
         Reason::Changed => (Area::Soft, soft::CHANGED),
         Reason::NotSent => (Area::Skipped, soft::NOT_SENT),
@@ -77,6 +87,7 @@ fn entry(reason: Reason) -> (Area, Text) {
         Reason::VantageOffline => (Area::Ours, ours::VANTAGE_OFFLINE),
         Reason::VantageNoIpv6 => (Area::Ours, ours::VANTAGE_NO_IPV6),
         Reason::VantagePort25Blocked => (Area::Ours, ours::VANTAGE_PORT25_BLOCKED),
+        Reason::DnsUnvalidated => (Area::Ours, ours::DNS_UNVALIDATED),
         Reason::VantageDns => (Area::Ours, ours::VANTAGE_DNS),
         Reason::ClockSkew => (Area::Ours, ours::CLOCK_SKEW),
         Reason::SecretMissing => (Area::Ours, ours::SECRET_MISSING),
@@ -93,9 +104,9 @@ fn entry(reason: Reason) -> (Area, Text) {
 fn is_reserved(reason: Reason) -> bool {
     matches!(
         reason,
-        Reason::DnsBogus
-            | Reason::AuthFailed
-            | Reason::DaneMismatch
+        Reason::AuthFailed
+            | Reason::DmarcMismatch
+            | Reason::TlsRptMismatch
             | Reason::MtaStsMismatch
             | Reason::ContentAltered
             | Reason::NotHeld

@@ -2,6 +2,19 @@
 
 use super::Text;
 
+pub(super) const CLUSTER_LAYOUT: Text = Text {
+    meaning: "A rule of the kind `cluster` is broken: mail flows, but a failure would hurt more than it must, or a filter can be avoided. The line begins with the name of the rule.",
+    causes: &[
+        "The cluster has grown by one step only: one node, one network, one role.",
+        "An old MX record, or a name, was left over from before.",
+        "The inventory in the main file is older than the cluster.",
+    ],
+    advice: &[
+        "Correct the zone, the server or the inventory, whichever is wrong.",
+        "What is meant to be so is named in the step: `except: [RULE]`.",
+    ],
+};
+
 pub(super) const INVENTORY_MISMATCH: Text = Text {
     meaning: "DNS and `platform.nodes` disagree: an MX address that no node claims, or a node's address that no MX record leads to.",
     causes: &[
@@ -54,6 +67,18 @@ pub(super) const GREYLISTED: Text = Text {
     advice: &[
         "Keep envelope sender and recipient the same from run to run; after a few mails the filter knows them.",
         "If it happens at each run, the filter forgets too soon, or its nodes do not share what they know.",
+    ],
+};
+
+pub(super) const CERTIFICATE_EXPIRING: Text = Text {
+    meaning: "A certificate, the server's own or one of the chain that it sent, ends before the days of `valid_for_days` are over. Under `expect` that fails the check, under `prefer` it degrades it.",
+    causes: &[
+        "The renewal did not run, or it failed: automatic ones renew a month before the end.",
+        "It was renewed, and the server was not reloaded, or only on some of the nodes.",
+        "The chain file still holds an old intermediate certificate.",
+    ],
+    advice: &[
+        "`postrider show RUN/CHECK` has the end and the fingerprint of each address; compare them with the file on the server.",
     ],
 };
 

@@ -66,11 +66,15 @@ pub(super) const INJECTION: Text = Text {
 };
 
 pub(super) const DANE_MISMATCH: Text = Text {
-    meaning: "The domain publishes TLSA records, and the certificate that the server shows matches none of them. Senders with DANE do not deliver.",
+    meaning: "The domain publishes TLSA records, and the certificate that the server shows matches none of them: senders with DANE do not deliver. Or none of the records can be used or is proven, where DANE is required: senders do not check at all.",
     causes: &[
         "The certificate or its key was renewed before the new TLSA record was published and had spread.",
+        "The record is for authorities of the web (usage 0 or 1), which SMTP ignores (RFC 7672, section 3.1.3): write `3 1 1` or `2 1 1`.",
+        "The zone of the domain, of the MX host or of the record is not signed (insecure): the records then count for nothing.",
+        "With usage 2 the name, the time and the chain count as well, and the authority must be in the chain that the server sends.",
     ],
     advice: &[
+        "The line ends with RFC 8460's word for it (`validation-failure`, `tlsa-invalid`, `dane-required`, …): the same stands in the reports of senders.",
         "Publish the new record beside the old one first, wait for its TTL twice, and only then change the certificate.",
     ],
 };

@@ -195,9 +195,11 @@ impl State {
             let labels = [scenario, id, &host.to_ascii_lowercase(), reply.verb, &code];
             self.table.add(Family::SmtpReplies, &labels, 1.0);
         }
-        if let Some(tls) = &outcome.evidence.tls
-            && let (Some(not_after), Some(at)) = (tls.not_after, tls.address)
-        {
+        let sessions = outcome.evidence.tls.iter();
+        for tls in sessions.chain(&outcome.evidence.more_tls) {
+            let (Some(not_after), Some(at)) = (tls.not_after, tls.address) else {
+                continue;
+            };
             let (address, port) = (at.ip().to_string(), at.port().to_string());
             let labels = [
                 scenario,

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use postrider_probes::outcome::{Failure, Status};
-use postrider_probes::post::{Account, Attempt, EntryState};
+use postrider_probes::post::{Account, Attempt, Draft, EntryState};
 use postrider_wire::message::tag::{EntryId, Tag, TagKey};
 use tokio::time::Instant;
 
 use super::baselines::{AcceptedChanges, Baselines};
 use super::mailboxes::{Mailboxes, Stake};
+use super::restraint::Restraint;
 use super::returned::{bounced, told};
 use super::seen::{Accepted, Seen, copy_of, latency_on_wall_clock};
 use super::witness::{LedgerChange, Situation};
@@ -47,6 +48,7 @@ pub(super) struct Books {
     /// What `unsaved` changed of what clients can see, in order.
     pub(super) noticed: Vec<Arc<Change>>,
     pub(super) runs: HashMap<String, OpenRun>,
+    restraint: Restraint,
     deadlines: Deadlines,
     live: HashMap<EntryId, Live>,
     key: TagKey,
@@ -105,6 +107,7 @@ impl Books {
             changes: Vec::new(),
             noticed: Vec::new(),
             runs: HashMap::new(),
+            restraint: Restraint::default(),
             deadlines: Deadlines::default(),
             live: HashMap::new(),
             key,
@@ -178,6 +181,21 @@ impl Books {
             let lost_at = later(now, self.lost_after.saturating_sub(waited));
             self.deadlines.wait(id, overdue_at, lost_at);
         }
+    }
+
+    /// How a mail of an earlier process ended, in the order in which they were planned.
+    pub(super) fn remember(&mut self, entry: &Entry) {
+        if let Some((planned_at, planned)) = entry.planned() {
+            let failed = entry.failed();
+            let at = failed.map_or(planned_at, |(at, _)| at);
+            let words = failed.map(|(_, bounced)| bounced.words());
+            self.restraint.changed(planned, entry.state(), at, words);
+        }
+    }
+
+    /// Why a mail must not be sent now.
+    pub(super) fn forbids(&mut self, draft: &Draft) -> Option<Failure> {
+        self.restraint.forbids(draft, self.clock.now())
     }
 
     /// An earlier process ended before it could say what became of these.
@@ -520,6 +538,12 @@ impl Books {
         let entry = self.ledger.entry(id);
         let changed = entry.and_then(|entry| LedgerChange::of(id, at, before, entry));
         self.changes.extend(changed);
+        if let Some((entry, (_, planned))) = entry.and_then(|entry| Some((entry, entry.planned()?)))
+            && before.is_some_and(|before| before.state != entry.state())
+        {
+            let words = entry.failed().map(|(_, bounced)| bounced.words());
+            self.restraint.changed(planned, entry.state(), at, words);
+        }
         if let (true, Some(before)) = (change.corrected, change.before) {
             let after = change.after;
             tracing::info!(entry = %id, before = before.name(), after = after.name(), "a mail that had been given up turned up");

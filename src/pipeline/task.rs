@@ -33,6 +33,8 @@ const POSTPONED: usize = 1000;
 const RETRY: Duration = Duration::from_secs(1);
 /// How long positions alone wait for a commit: what is read again after a crash changes nothing.
 const POSITIONS_WAIT: Duration = Duration::from_secs(5);
+/// Events that are read at the start to know whose mail came back lately.
+const RECENT_EVENTS: u32 = 5000;
 /// How often the last commit of all is tried.
 const LAST_TRIES: u32 = 3;
 
@@ -92,6 +94,9 @@ impl Task {
         witness.opened(ledger.balance());
         let key = store.identity().key.clone();
         let mut books = Books::new(ledger, key, clock, lost_after);
+        for entry in store.last_fates(RECENT_EVENTS).await? {
+            books.remember(&entry);
+        }
         books.baselines = Baselines::new(store.baselines().await?);
         for (id, entry) in store.open_entries().await? {
             books.take_back(id, entry);
@@ -187,7 +192,9 @@ impl Task {
             Request::Plan(_, answer) if self.is_full() => reply(answer, Err(self.trouble())),
             Request::Plan(planned, answer) => {
                 let id = planned.draft.id;
-                if self.books.plan(*planned) {
+                if let Some(failure) = self.books.forbids(&planned.draft) {
+                    reply(answer, Err(failure));
+                } else if self.books.plan(*planned) {
                     self.planned.push(id);
                     self.answers.push(answer);
                 } else {

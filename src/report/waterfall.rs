@@ -164,6 +164,9 @@ fn beside(check: &CheckResult, phase: Phase) -> Option<String> {
         Phase::Banner => smtp?.banner.clone(),
         Phase::Tls | Phase::Starttls => {
             let tls = evidence.tls.as_ref()?;
+            if tls.version.is_empty() {
+                return None;
+            }
             let chain = match (&tls.fault, tls.insecure) {
                 (_, true) => "not checked (insecure)".to_owned(),
                 (Some(fault), false) => fault.clone(),
@@ -254,7 +257,11 @@ fn facts(check: &CheckResult, style: Style, text: &mut String) {
     let mut fact = |name: &str, value: &str| {
         let _ = writeln!(text, "  {name:<12} {}", style.text(value));
     };
-    if let Some(tls) = &evidence.tls {
+    let several = !evidence.more_tls.is_empty();
+    for tls in evidence.tls.iter().chain(&evidence.more_tls) {
+        if let Some(address) = tls.address.as_ref().filter(|_| several) {
+            fact("address", address);
+        }
         fact(
             "certificate",
             &format!("{} · issued by {}", tls.names.join(", "), tls.issuer),
@@ -267,7 +274,26 @@ fn facts(check: &CheckResult, style: Style, text: &mut String) {
                 tls.fingerprint
             ),
         );
-        fact("cipher", &format!("{} {}", tls.version, tls.cipher));
+        if !tls.key.is_empty() {
+            let (key, bits, signature) = (&tls.key, tls.key_bits, &tls.signature);
+            fact("", &format!("{key} {bits} bits · signed with {signature}"));
+        }
+        for link in &tls.chain {
+            fact(
+                "chain",
+                &format!("{} · issued by {}", link.subject, link.issuer),
+            );
+        }
+        if !tls.version.is_empty() {
+            fact("cipher", &format!("{} {}", tls.version, tls.cipher));
+        }
+        for offer in &tls.offers {
+            let said = match &offer.refused {
+                Some(how) => format!("refused: {how}"),
+                None => offer.ciphers.join(", "),
+            };
+            fact("offers", &format!("{} {said}", offer.version));
+        }
     }
     if let Some(smtp) = &evidence.smtp {
         if !smtp.keywords.is_empty() {

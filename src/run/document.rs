@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use postrider_probes::observation::Values;
 use postrider_probes::outcome::{
-    ArrivalFacts, ChangeFacts, DeferralFacts, Evidence, Finding, HopFacts, SmtpFacts, Status,
-    TlsFacts, TranscriptLine,
+    ArrivalFacts, ChainLink, ChangeFacts, DeferralFacts, Evidence, Finding, HopFacts, SmtpFacts,
+    Status, TlsFacts, TlsOffer, TranscriptLine,
 };
 use postrider_probes::phase::PhaseTimes;
 use postrider_probes::target::Target;
 
 use super::event::{CheckFinished, RunFinished, RunStarted};
 use crate::result::{
-    ArrivalResult, AttemptResult, ChangeResult, CheckResult, Counts, DeferralResult,
-    EvidenceResult, FindingResult, HopResult, RunHead, RunResult, SCHEMA_VERSION, ScenarioResult,
-    SmtpResult, SourceResult, StatusWord, TargetResult, TlsResult,
+    ArrivalResult, AttemptResult, ChainResult, ChangeResult, CheckResult, Counts, DeferralResult,
+    EvidenceResult, FindingResult, HopResult, OfferResult, RunHead, RunResult, SCHEMA_VERSION,
+    ScenarioResult, SmtpResult, SourceResult, StatusWord, TargetResult, TlsResult,
 };
 
 /// What `cancelled` says of a run that never came to its end.
@@ -189,6 +189,7 @@ fn evidence_result(evidence: &Evidence) -> Option<EvidenceResult> {
         transcript: evidence.transcript.iter().map(transcript_line).collect(),
         smtp: evidence.smtp.as_ref().map(smtp_result),
         tls: evidence.tls.as_ref().map(tls_result),
+        more_tls: evidence.more_tls.iter().map(tls_result).collect(),
         entries: evidence.entries.clone(),
         deferral: evidence.deferral.as_ref().map(deferral_result),
         arrivals: evidence.arrivals.iter().map(arrival_result).collect(),
@@ -243,6 +244,8 @@ fn deferral_result(deferral: &DeferralFacts) -> DeferralResult {
 
 fn tls_result(tls: &TlsFacts) -> TlsResult {
     TlsResult {
+        host: tls.host.clone(),
+        address: tls.address.map(|address| address.to_string()),
         version: tls.version.clone(),
         cipher: tls.cipher.clone(),
         names: tls.names.clone(),
@@ -251,6 +254,29 @@ fn tls_result(tls: &TlsFacts) -> TlsResult {
         fingerprint: tls.fingerprint.clone(),
         fault: tls.fault.clone(),
         insecure: tls.insecure,
+        key: tls.key.clone(),
+        key_bits: tls.key_bits,
+        signature: tls.signature.clone(),
+        self_signed: tls.self_signed,
+        chain: tls.chain.iter().map(chain_result).collect(),
+        offers: tls.offers.iter().map(offer_result).collect(),
+    }
+}
+
+fn chain_result(link: &ChainLink) -> ChainResult {
+    ChainResult {
+        subject: link.subject.clone(),
+        issuer: link.issuer.clone(),
+        not_after: link.not_after.map(|moment| moment.to_string()),
+    }
+}
+
+fn offer_result(offer: &TlsOffer) -> OfferResult {
+    OfferResult {
+        version: offer.version.clone(),
+        ciphers: offer.ciphers.clone(),
+        all_ciphers: offer.all_ciphers,
+        refused: offer.refused.clone(),
     }
 }
 

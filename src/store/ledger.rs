@@ -135,6 +135,26 @@ impl Store {
         .await
     }
 
+    /// The mails that were seen or came back among the last so many events, in the order in which they were planned.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn last_fates(&self, events: u32) -> Result<Vec<Entry>, StoreError> {
+        self.work(move |connection| {
+            let selected = format!(
+                "WHERE entry IN (SELECT entry FROM (SELECT entry, kind FROM ledger_events ORDER BY seq DESC LIMIT {events})
+                                 WHERE kind IN ('bounced', 'sighted'))"
+            );
+            let mut entries = Vec::new();
+            each_entry(connection, &selected, |_, entry, _| {
+                entries.push(entry);
+                Ok(())
+            })?;
+            Ok(entries)
+        })
+        .await
+    }
+
     /// One entry, whatever its state; `None` when its id was never planned here.
     ///
     /// # Errors

@@ -129,12 +129,14 @@ async fn accept_what(site: &Site, call: Call) -> Result<Reply, Reply> {
     let asked = AcceptRequest {
         subject: name("subject", asked.subject)?,
         scenario: name("scenario", asked.scenario)?,
+        instance: name("instance", asked.instance)?,
         ..asked
     };
     let origin = Origin {
         user: visitor.user,
         address: visitor.address,
     };
+    tracing::info!(?asked, %origin, "asked to accept");
     let accepted = site
         .ask(move |control| async move { control.accept(asked, origin).await })
         .await?;
@@ -178,7 +180,7 @@ fn answered(result: Result<Reply, Reply>) -> Reply {
 }
 
 /// What is wrong with a request.
-struct BadRequest(String);
+pub(super) struct BadRequest(pub(super) String);
 
 impl From<BadRequest> for Reply {
     fn from(BadRequest(detail): BadRequest) -> Self {
@@ -187,7 +189,7 @@ impl From<BadRequest> for Reply {
 }
 
 /// The query, without anything that is not known: a misspelt filter would otherwise filter nothing.
-fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, BadRequest> {
+pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, BadRequest> {
     match Query::try_from_uri(uri) {
         Ok(Query(query)) => Ok(query),
         Err(error) => {
@@ -208,7 +210,7 @@ fn limit(asked: Option<u32>) -> Result<u32, BadRequest> {
 }
 
 /// The name, unless it is longer than any.
-fn short(what: &str, name: String) -> Result<String, BadRequest> {
+pub(super) fn short(what: &str, name: String) -> Result<String, BadRequest> {
     if name.len() <= LONGEST_NAME {
         return Ok(name);
     }

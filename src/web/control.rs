@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::document::{AcceptRequest, LedgerEntry};
 pub use crate::metrics::Format as MetricsFormat;
@@ -47,6 +48,9 @@ pub trait Control: Send + Sync + 'static {
         request: AcceptRequest,
         origin: Origin,
     ) -> Answer<'_, Result<Acceptance, Unavailable>>;
+
+    /// Makes one check at once, for a scraper: it is recorded nowhere, and no mail is sent.
+    fn probe(&self, query: ProbeQuery) -> Answer<'_, Result<Probed, ProbeRefused>>;
 
     /// The mistakes of the configuration file that the last reload refused, as `validate` prints them; `None` when
     /// what runs is what is written.
@@ -125,6 +129,46 @@ pub enum Refusal {
     /// As many runs as may be are under way.
     Busy,
     /// The daemon cannot run anything now: it ends, or its store cannot be written.
+    NotReady,
+}
+
+/// What a scraper wants to know now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeQuery {
+    /// `mx1.example.net:25`: host, with or without a port; a domain; a mailbox.
+    pub target: String,
+    /// `smtp_starttls`.
+    pub module: String,
+    /// When the answer must be there.
+    pub until: Instant,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probed {
+    /// Samples in the text format.
+    pub metrics: String,
+    /// What happened, for people, without secrets.
+    pub log: String,
+}
+
+/// Why nothing was contacted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeRefused {
+    /// What kind of refusal this is.
+    pub kind: ProbeRefusal,
+    /// What is wrong, in one sentence.
+    pub reason: String,
+}
+
+/// Kinds of refusal of a probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProbeRefusal {
+    /// The question has no meaning: no such module, or the target is none.
+    Meaningless,
+    /// The configuration does not name the target.
+    NotNamed,
+    /// The daemon cannot do it now.
     NotReady,
 }
 

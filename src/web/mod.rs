@@ -14,6 +14,7 @@ mod guard;
 mod listen;
 mod login;
 mod operation;
+mod probe;
 mod protection;
 mod routes;
 mod server;
@@ -32,8 +33,9 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 pub use control::{
-    Answer, Control, LedgerQuery, MOST_ROWS, Metrics, MetricsFormat, NotReady, Origin, Refusal,
-    Refused, Rejected, Reloaded, RunQuery, Unavailable,
+    Answer, Control, LedgerQuery, MOST_ROWS, Metrics, MetricsFormat, NotReady, Origin, ProbeQuery,
+    ProbeRefusal, ProbeRefused, Probed, Refusal, Refused, Rejected, Reloaded, RunQuery,
+    Unavailable,
 };
 pub use document::{
     AcceptRequest, LedgerEntry, LedgerList, Readiness, ReadinessReason, RunList, RunRequest,

@@ -14,7 +14,7 @@ use super::answer::{self, Reply};
 use super::control::Answer;
 use super::guard::{self, Visitor};
 use super::site::Site;
-use super::{api, operation};
+use super::{api, operation, probe};
 
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +80,8 @@ pub(super) const ROUTES: &[Route] = &[
     route!(Get "/-/ready", Anyone, operation::ready, "whether it can do its work, and what is in the way"),
     route!(PostOrPut "/-/reload", Act, operation::reload, "read the configuration again"),
     route!(Get "/metrics", Read, operation::metrics, "metrics for Prometheus"),
+    // By GET, since Prometheus asks so. It makes connections and logs in, so whoever may not act may not ask for it.
+    route!(Get "/probe", Act, probe::probe, "one check now, for Prometheus: target=HOST:PORT, module=, debug=true"),
     route!(Get "/api/v1/runs", Read, api::runs, "stored runs, newest first: limit=, scenario=, before="),
     route!(Post "/api/v1/runs", Act, api::start_run, "start a run: {\"scenario\": NAME}"),
     route!(Get "/api/v1/runs/{id}", Read, api::run, "one run with its checks"),

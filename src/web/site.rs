@@ -18,6 +18,8 @@ const MOST_QUESTIONS: usize = 64;
 const MOST_READS: usize = 2;
 /// Expositions at the same time: each one is a copy of all series, and their text.
 const MOST_EXPOSITIONS: usize = 1;
+/// Checks for scrapers at the same time.
+const MOST_PROBES: usize = 8;
 
 /// What the handlers share.
 pub(super) struct Site {
@@ -28,6 +30,7 @@ pub(super) struct Site {
     daemon: Daemon,
     reads: Arc<Semaphore>,
     expositions: Arc<Semaphore>,
+    probes: Arc<Semaphore>,
 }
 
 /// The daemon lives on its own runtime. Whatever it is asked runs there: a client that goes away cannot cut a reload in
@@ -58,6 +61,7 @@ impl Site {
             },
             reads: Arc::new(Semaphore::new(MOST_READS)),
             expositions: Arc::new(Semaphore::new(MOST_EXPOSITIONS)),
+            probes: Arc::new(Semaphore::new(MOST_PROBES)),
         }
     }
 
@@ -83,6 +87,18 @@ impl Site {
         F: Future<Output = T> + Send,
     {
         self.ask_in_turn(&self.expositions, question).await
+    }
+
+    /// Asks for a check.
+    pub(super) async fn probe<T, F>(
+        &self,
+        question: impl FnOnce(Arc<dyn Control>) -> F + Send + 'static,
+    ) -> Result<T, Reply>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send,
+    {
+        self.ask_in_turn(&self.probes, question).await
     }
 
     /// Waits for the turn, as long as the request may take, and does not count as an open question meanwhile. The turn

@@ -8,7 +8,8 @@ use postrider::result::changes::Acceptance;
 use postrider::result::{RunHead, RunResult};
 use postrider::web::{
     self, AcceptRequest, Answer, Control, LedgerEntry, LedgerQuery, Metrics, MetricsFormat,
-    NotReady, Origin, Refusal, Refused, Rejected, Reloaded, RunQuery, Settings, Unavailable,
+    NotReady, Origin, ProbeQuery, ProbeRefusal, ProbeRefused, Probed, Refusal, Refused, Rejected,
+    Reloaded, RunQuery, Settings, Unavailable,
 };
 
 /// Knows how to reload, or not.
@@ -65,6 +66,15 @@ impl Control for Daemon {
 
     fn accept(&self, _: AcceptRequest, _: Origin) -> Answer<'_, Result<Acceptance, Unavailable>> {
         Box::pin(async { Err(Unavailable("not here".to_owned())) })
+    }
+
+    fn probe(&self, _: ProbeQuery) -> Answer<'_, Result<Probed, ProbeRefused>> {
+        Box::pin(async {
+            Err(ProbeRefused {
+                kind: ProbeRefusal::NotReady,
+                reason: "not here".to_owned(),
+            })
+        })
     }
 
     fn config_error(&self) -> Option<String> {

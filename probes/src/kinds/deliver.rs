@@ -30,7 +30,7 @@ use crate::kind::{Kind, Names, Preview};
 use crate::outcome::{Failure, Finding, Mark};
 use crate::post::Attempt;
 use crate::reason::Reason;
-use crate::setting::{Place, Problem};
+use crate::setting::{Place, Problem, Template};
 use crate::span::duration;
 use crate::target::Target;
 
@@ -68,6 +68,16 @@ impl Kind for Deliver {
             .map(|from| from.value.clone())
     }
 
+    fn contacts(&self) -> Vec<&Template> {
+        let domain = self.route.as_ref().map(|route| &route.mx_of);
+        let named = [self.to_address.as_ref(), self.server_name.as_ref(), domain];
+        named
+            .into_iter()
+            .flatten()
+            .map(|name| &name.value)
+            .collect()
+    }
+
     fn preview(&self, message: &MessageDefaults, target: Option<&Target>) -> Preview {
         preview::preview(self, message, target)
     }
@@ -103,14 +113,15 @@ impl Kind for Deliver {
                 break (transaction, replied, Ok(()));
             };
             let post = cx.around.post;
-            let recorded = post
-                .record(draft.id, transaction.end.attempt(), replied)
-                .await;
+            // Both at once: neither a server that is slow to say goodbye nor a slow disk holds up the other, and the
+            // connection is free for the next mail while the outcome is made durable.
+            let outcome = transaction.end.attempt();
+            let recording = post.record(draft.id, outcome, replied);
+            let (recorded, ()) = tokio::join!(recording, transaction.leave());
             let wait = attempts.next(self, &schedule, &transaction.end, replied);
             let Some(wait) = wait.filter(|_| recorded.is_ok()) else {
                 break (transaction, replied, recorded);
             };
-            transaction.leave().await;
             drop(transaction);
             let wait_in_words = duration(wait);
             cx.say(

@@ -1,31 +1,32 @@
 //! `dns`: a record set, compared exactly.
 
 mod authoritative;
-mod canonical;
 mod judge;
 mod observe;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use postrider_wire::text::RemoteText;
 use serde::Deserialize;
 
 use crate::context::Context;
 use crate::kind::{Kind, Names, Preview};
 use crate::kinds::deliver::MessageDefaults;
-use crate::kinds::dns::judge::{Wanted, judge};
-use crate::net::{Answer, Question, ask_failure, name_problem, record_type_name, server_words};
+use crate::kinds::dns::judge::{Wanted, judge, judge_proof};
+use crate::names::{MOST_LINES, canonical, line, mistake, name_mistake, resolver_mistake};
+use crate::net::{
+    Answer, Proven, Question, Security, answer_failure, ask_failure, record_type_name, server_words,
+};
 use crate::outcome::{Failure, Finding};
 use crate::phase::Phase;
 use crate::reason::Reason;
 use crate::setting::{Period, Place, Problem, Spanned, Template};
 use crate::target::Target;
 
+pub use crate::names::Ask;
+
 /// How long one question may take unless `within` says otherwise.
 const WITHIN: Duration = Duration::from_secs(5);
-/// Lines of answers that are kept as proof.
-const MOST_LINES: usize = 100;
 
 /// Asks for the records of a name and compares them with the expected set, in any order.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
@@ -54,17 +55,6 @@ pub struct Dns {
     pub prefer: Option<Expect>,
 }
 
-/// Whom to ask.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Ask {
-    /// The resolver.
-    #[default]
-    Resolver,
-    /// Every address of every name server of the zone, one by one, without recursion.
-    EveryAuthoritativeServer,
-}
-
 /// What the answer must be.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -77,6 +67,19 @@ pub struct Expect {
     pub rcode: Option<Spanned<String>>,
     /// No record may live longer than this in caches.
     pub ttl_at_most: Option<Period>,
+    /// What DNSSEC proves of the answer. It is proven here, from the root's keys down, and the resolver must have done the
+    /// same: one that does not validate is an error, whatever it answers.
+    pub dnssec: Option<Spanned<Dnssec>>,
+}
+
+/// What DNSSEC proves (RFC 4035 §4.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Dnssec {
+    /// Every signature is good, up to the root.
+    Secure,
+    /// It is proven that the zone is not signed.
+    Insecure,
 }
 
 impl Kind for Dns {
@@ -84,29 +87,17 @@ impl Kind for Dns {
 
     fn check(&self, _: &Names<'_>, _: Place, problems: &mut Vec<Problem>) {
         problems.extend(check_record_type(&self.r#type));
-        // What is wrong stands before the colon, what to do behind it.
-        let mut wrong = |at: Place, text: String| {
-            problems.push(match text.split_once(": ") {
-                Some((title, help)) => Problem::error("bad-value", at, title).help(help),
-                None => Problem::error("bad-value", at, text),
-            });
-        };
-        if let Some(problem) = self.query.literal().as_deref().and_then(name_problem) {
-            wrong(self.query.at, problem);
-        }
+        problems.extend(name_mistake(&self.query));
+        problems.extend(self.resolver.as_ref().and_then(resolver_mistake));
+        let mut wrong = |at: Place, text: String| problems.push(mistake(at, &text));
         let known_type = record_type_name(&self.r#type);
-        if let Some(resolver) = &self.resolver
-            && resolver.parse::<SocketAddr>().is_err()
-        {
-            wrong(
-                resolver.at,
-                format!(
-                    "`{}` is not an address with a port: write it as `192.0.2.53:53` or `[2001:db8::53]:53`",
-                    **resolver
-                ),
-            );
-        }
         for expect in [&self.expect, &self.prefer].into_iter().flatten() {
+            if let Some(dnssec) = expect.dnssec.filter(|_| self.ask != Ask::Resolver) {
+                wrong(
+                    dnssec.at,
+                    "`dnssec` is what a resolver proves, and only the authoritative servers are asked: leave out `ask`, or make it a step of its own".to_owned(),
+                );
+            }
             for answer in expect.answers.iter().flatten() {
                 if let (Some(record_type), Some(text)) = (&known_type, answer.literal())
                     && let Err(problem) = canonical::of_expected(record_type, &text)
@@ -137,6 +128,10 @@ impl Kind for Dns {
                 .help("write `ask: every-authoritative-server`, or give the port in `resolver`"),
             );
         }
+    }
+
+    fn contacts(&self) -> Vec<&Template> {
+        vec![&self.query.value]
     }
 
     fn preview(&self, _: &MessageDefaults, _: Option<&Target>) -> Preview {
@@ -238,6 +233,25 @@ impl Asked {
             .any(|(wanted, _)| wanted.answers.is_some())
     }
 
+    /// Whether some rule is about signatures.
+    fn wants_proof(&self) -> bool {
+        self.rules.iter().any(|(wanted, _)| wanted.dnssec.is_some())
+    }
+
+    /// What is proven, where it should be something else.
+    fn judged_proof(&self, question: &Question, security: &Security) -> Vec<Finding> {
+        self.rules
+            .iter()
+            .filter_map(|(wanted, is_preference)| {
+                let finding = judge_proof(wanted.dnssec?, question, security)?;
+                Some(match is_preference {
+                    true => finding.as_preference(),
+                    false => finding,
+                })
+            })
+            .collect()
+    }
+
     /// Everything that the answer breaks.
     fn judged(&self, answer: &Answer) -> Vec<Finding> {
         let question = self.question();
@@ -260,13 +274,24 @@ impl Asked {
     /// Whether everything holds.
     async fn the_resolver(&self, cx: &Context<'_>) -> Result<bool, Failure> {
         let question = self.question();
-        let answer = cx
-            .phase(
-                Phase::Dns,
-                cx.around.net.ask(self.resolver, question.clone()),
-            )
+        let net = cx.around.net;
+        let asking = async {
+            match self.wants_proof() {
+                true => net.ask_securely(self.resolver, question.clone()).await,
+                false => net
+                    .ask(self.resolver, question.clone())
+                    .await
+                    .map(|answer| Proven {
+                        answer,
+                        security: Security::Indeterminate,
+                    }),
+            }
+        };
+        let proven = cx
+            .phase(Phase::Dns, asking)
             .await
             .map_err(|error| ask_failure(&error, &question, self.resolver.is_none()))?;
+        let answer = &proven.answer;
         let lines = answer.records.iter().map(|record| {
             line(&format!(
                 "{} {} {} {}",
@@ -278,9 +303,22 @@ impl Asked {
             lines.push(format!("{}: {}", server_words(answer.server), answer.rcode));
         }
         cx.evidence(|evidence| evidence.answers.extend(lines));
+        let mut findings = Vec::new();
+        if self.wants_proof() {
+            let word = proven.security.word();
+            cx.evidence(|evidence| evidence.answers.push(format!("{question}: {word}")));
+            // A response code of failure is judged like any other.
+            if let Some(failure) = proven.failure(&question)
+                && answer_failure(answer, &question).as_ref() != Some(&failure)
+            {
+                return Err(failure);
+            }
+            findings.extend(self.judged_proof(&question, &proven.security));
+            cx.note(word);
+        }
+        findings.extend(self.judged(answer));
         let from = self.resolver.map(|server| server.to_string());
-        cx.observe_all(observe::seen(&question, &answer, from.as_deref()));
-        let findings = self.judged(&answer);
+        cx.observe_all(observe::seen(&question, answer, from.as_deref()));
         let good = findings.is_empty();
         for finding in findings {
             cx.find(finding);
@@ -304,10 +342,6 @@ fn wanted(expect: &Expect, record_type: &str, cx: &Context<'_>) -> Result<Wanted
         answers: answers.transpose()?,
         rcode: expect.rcode.as_ref().map(|rcode| rcode.value.clone()),
         ttl_at_most: expect.ttl_at_most.map(|limit| limit.0),
+        dnssec: expect.dnssec.as_ref().map(|dnssec| dnssec.value),
     })
-}
-
-/// Remote text, safe and on one line.
-fn line(text: &str) -> String {
-    RemoteText::new(text.as_bytes(), RemoteText::LINE).to_string()
 }

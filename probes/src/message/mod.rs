@@ -12,6 +12,8 @@ use lettre::message::{Body, Mailbox as Addressee, MessageBuilder};
 use postrider_wire::address::{HeaderText, Mailbox};
 use postrider_wire::message::tag;
 
+pub(crate) use crate::message::dkim::{PublicKey, public_key};
+
 use crate::account::Sender;
 use crate::outcome::Failure;
 use crate::reason::Reason;

@@ -24,13 +24,25 @@ pub(super) struct Asked {
     name: Name,
     record_type: RecordType,
     recursive: bool,
+    signatures: Signatures,
+}
+
+/// What a question says about DNSSEC (RFC 4035 §3.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Signatures {
+    /// Nothing.
+    Unwanted,
+    /// DO: send the signatures as well.
+    Wanted,
+    /// DO and CD: and do not judge them.
+    Unchecked,
 }
 
 /// What one datagram or one TCP message was.
 #[derive(Debug)]
-pub(super) enum Received {
+pub(super) enum Received<T> {
     /// The answer.
-    Answer(Reply),
+    Answer(T),
     /// It was cut (TC): ask over TCP.
     Truncated,
     /// It belongs to another question, or to nobody.
@@ -53,13 +65,39 @@ impl Asked {
     /// # Errors
     /// A sentence that says what cannot be asked.
     pub(super) fn new(question: &Question) -> Result<Self, String> {
+        let record_type = record_type_of(&question.record_type)
+            .ok_or_else(|| format!("`{}` is no record type", question.record_type))?;
         Ok(Self {
-            id: rand::random(),
-            name: name_of(&question.name)?,
-            record_type: record_type_of(&question.record_type)
-                .ok_or_else(|| format!("`{}` is no record type", question.record_type))?,
             recursive: question.recursive,
+            ..Self::of(name_of(&question.name)?, record_type, Signatures::Unwanted)
         })
+    }
+
+    /// A question for a resolver about a name that is one.
+    pub(super) fn of(name: Name, record_type: RecordType, signatures: Signatures) -> Self {
+        Self {
+            id: rand::random(),
+            name,
+            record_type,
+            recursive: true,
+            signatures,
+        }
+    }
+
+    /// The same question with another wish about signatures.
+    pub(super) fn with(&self, signatures: Signatures) -> Self {
+        Self {
+            recursive: self.recursive,
+            ..Self::of(self.name.clone(), self.record_type, signatures)
+        }
+    }
+
+    pub(super) fn name(&self) -> &Name {
+        &self.name
+    }
+
+    pub(super) fn record_type(&self) -> RecordType {
+        self.record_type
     }
 
     /// The query message.
@@ -72,53 +110,40 @@ impl Asked {
         message.add_query(Query::query(self.name.clone(), self.record_type));
         let mut edns = Edns::new();
         edns.set_version(0).set_max_payload(PAYLOAD);
+        edns.set_dnssec_ok(self.signatures != Signatures::Unwanted);
+        message.metadata.checking_disabled = self.signatures == Signatures::Unchecked;
         message.set_edns(edns);
         message.to_vec().map_err(|error| error.to_string())
     }
 
     /// Reads what came back.
-    pub(super) fn read(&self, bytes: &[u8]) -> Received {
+    pub(super) fn read(&self, bytes: &[u8]) -> Received<Message> {
         // The counters are looked at before the codec believes them.
-        let Some(
-            &[
-                id_high,
-                id_low,
-                flags,
-                _,
-                asked_high,
-                asked_low,
-                count_high,
-                count_low,
-            ],
-        ) = bytes.first_chunk()
+        let Some(&[id_high, id_low, flags, _, ref counters @ ..]) = bytes.first_chunk::<12>()
         else {
             return Received::Stray;
         };
         let is_response = flags & 0x80 != 0;
         let is_truncated = flags & 0x02 != 0;
+        let mut counters = counters
+            .as_chunks()
+            .0
+            .iter()
+            .map(|counter| u16::from_be_bytes(*counter));
         if u16::from_be_bytes([id_high, id_low]) != self.id
             || !is_response
-            || u16::from_be_bytes([asked_high, asked_low]) > 1
+            || counters.next() > Some(1)
         {
             return Received::Stray;
         }
-        if u16::from_be_bytes([count_high, count_low]) > MOST_RECORDS {
+        if counters.any(|records| records > MOST_RECORDS) {
             return Received::Broken(format!("more than {MOST_RECORDS} records"));
         }
         match Message::from_vec(bytes) {
             Ok(message) if !self.is_asked_by(&message) => Received::Stray,
             // A cut message may end in the middle of a record.
             _ if is_truncated => Received::Truncated,
-            Ok(message) => Received::Answer(Reply {
-                rcode: rcode_name(message.metadata.response_code),
-                authoritative: message.metadata.authoritative,
-                records: message
-                    .answers
-                    .iter()
-                    .filter(|record| record.dns_class == DNSClass::IN)
-                    .map(record)
-                    .collect(),
-            }),
+            Ok(message) => Received::Answer(message),
             Err(error) => Received::Broken(visible(&error.to_string())),
         }
     }
@@ -133,6 +158,21 @@ impl Asked {
             // Some servers leave the question out when they refuse it.
             [] => message.metadata.response_code != ResponseCode::NoError,
             _ => false,
+        }
+    }
+}
+
+impl Reply {
+    pub(super) fn of(message: &Message) -> Self {
+        Self {
+            rcode: rcode_name(message.metadata.response_code),
+            authoritative: message.metadata.authoritative,
+            records: message
+                .answers
+                .iter()
+                .filter(|record| record.dns_class == DNSClass::IN)
+                .map(record)
+                .collect(),
         }
     }
 }
@@ -194,7 +234,7 @@ fn name_of(text: &str) -> Result<Name, String> {
     Name::from_labels(bare.split('.').map(str::as_bytes)).map_err(|error| wrong(&error.to_string()))
 }
 
-fn record(record: &hickory_resolver::proto::rr::Record) -> Record {
+pub(super) fn record(record: &hickory_resolver::proto::rr::Record) -> Record {
     let data = match &record.data {
         RData::A(address) => RecordData::Address(IpAddr::V4(address.0)),
         RData::AAAA(address) => RecordData::Address(IpAddr::V6(address.0)),
@@ -263,7 +303,7 @@ fn generic(bytes: &[u8]) -> String {
 }
 
 /// Lower-case without the trailing dot; `.` for the root. Bytes that are not visible are `\DDD` (RFC 1035 §5.1).
-fn name_text(name: &Name) -> String {
+pub(super) fn name_text(name: &Name) -> String {
     let mut shown = String::new();
     for label in name.iter() {
         if !shown.is_empty() {
@@ -314,7 +354,7 @@ fn type_name(record_type: RecordType) -> String {
 }
 
 /// The mnemonic of the IANA registry.
-fn rcode_name(code: ResponseCode) -> String {
+pub(super) fn rcode_name(code: ResponseCode) -> String {
     let name = match code {
         ResponseCode::NoError => "NOERROR",
         ResponseCode::FormErr => "FORMERR",
@@ -361,8 +401,17 @@ mod tests {
         name_of(text).unwrap()
     }
 
-    fn read(asked: &Asked, message: &Message) -> Received {
-        asked.read(&message.to_vec().unwrap())
+    fn read(asked: &Asked, message: &Message) -> Received<Reply> {
+        read_bytes(asked, &message.to_vec().unwrap())
+    }
+
+    fn read_bytes(asked: &Asked, bytes: &[u8]) -> Received<Reply> {
+        match asked.read(bytes) {
+            Received::Answer(message) => Received::Answer(Reply::of(&message)),
+            Received::Truncated => Received::Truncated,
+            Received::Stray => Received::Stray,
+            Received::Broken(problem) => Received::Broken(problem),
+        }
     }
 
     fn data(asked: &Asked, data: RData) -> String {

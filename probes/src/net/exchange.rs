@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use hickory_resolver::proto::op::Message;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UdpSocket;
 use tokio::time::{Instant, timeout_at};
@@ -26,17 +27,9 @@ pub(super) async fn ask(
     source: Option<IpAddr>,
 ) -> Result<Answer, AskError> {
     let began = Instant::now();
-    let attempt = Attempt {
-        asked: Asked::new(question).map_err(AskError::BadQuestion)?,
-        server,
-        source,
-        began,
-        deadline: began + within,
-    };
-    let reply = match attempt.over_udp().await? {
-        Some(reply) => reply,
-        None => attempt.over_tcp().await?,
-    };
+    let asked = Asked::new(question).map_err(AskError::BadQuestion)?;
+    let message = message(server, asked, within, source).await?;
+    let reply = Reply::of(&message);
     Ok(Answer {
         rcode: reply.rcode,
         records: reply.records,
@@ -44,6 +37,27 @@ pub(super) async fn ask(
         server,
         took: began.elapsed(),
     })
+}
+
+/// The same, and the whole message that came.
+pub(super) async fn message(
+    server: SocketAddr,
+    asked: Asked,
+    within: Duration,
+    source: Option<IpAddr>,
+) -> Result<Message, AskError> {
+    let began = Instant::now();
+    let attempt = Attempt {
+        asked,
+        server,
+        source,
+        began,
+        deadline: began + within,
+    };
+    match attempt.over_udp().await? {
+        Some(message) => Ok(message),
+        None => attempt.over_tcp().await,
+    }
 }
 
 /// One datagram there and one back.
@@ -90,7 +104,7 @@ struct Attempt {
 
 impl Attempt {
     /// `None` when the answer does not fit into a datagram.
-    async fn over_udp(&self) -> Result<Option<Reply>, AskError> {
+    async fn over_udp(&self) -> Result<Option<Message>, AskError> {
         let query = self.asked.message().map_err(AskError::BadQuestion)?;
         let socket = socket_towards(self.server, self.source)
             .await
@@ -111,7 +125,7 @@ impl Attempt {
                     return Ok(None);
                 }
                 match self.asked.read(buffer.get(..length).unwrap_or_default()) {
-                    Received::Answer(reply) => return Ok(Some(reply)),
+                    Received::Answer(message) => return Ok(Some(message)),
                     Received::Truncated => return Ok(None),
                     Received::Broken(problem) => return Err(self.malformed(problem)),
                     Received::Stray if strays < MOST_STRAYS => strays += 1,
@@ -126,7 +140,7 @@ impl Attempt {
         })
     }
 
-    async fn over_tcp(&self) -> Result<Reply, AskError> {
+    async fn over_tcp(&self) -> Result<Message, AskError> {
         let query = self.asked.message().map_err(AskError::BadQuestion)?;
         let exchange = async {
             let mut stream = connect(self.server, self.source).await?;
@@ -155,7 +169,7 @@ impl Attempt {
                 ),
             })?;
         match self.asked.read(&message) {
-            Received::Answer(reply) => Ok(reply),
+            Received::Answer(message) => Ok(message),
             Received::Truncated => Err(self.malformed("cut even over TCP".to_owned())),
             Received::Stray => Err(self.malformed("it belongs to another question".to_owned())),
             Received::Broken(problem) => Err(self.malformed(problem)),

@@ -2,9 +2,11 @@
 
 mod answer;
 mod connect;
+mod dnssec;
 mod exchange;
 mod failure;
 mod lookup;
+mod published;
 mod system;
 
 use std::future::Future;
@@ -14,10 +16,12 @@ use std::time::Duration;
 
 pub(crate) use answer::{name_problem, record_type_name};
 pub use connect::NoRoute;
+pub use dnssec::{Proven, Security, TrustAnchors};
 pub use failure::{answer_failure, ask_failure, connect_failure};
 pub(crate) use failure::{server_words, system_words};
 pub(crate) use lookup::end_of_chain;
 pub use lookup::{Addresses, addresses, lookup};
+pub use published::{Published, published};
 pub use system::SystemNet;
 
 use crate::dialogue::stream::BoxStream;
@@ -42,6 +46,20 @@ pub trait Net: Send + Sync + std::fmt::Debug {
         server: Option<SocketAddr>,
         question: Question,
     ) -> BoxFuture<'_, Result<Answer, AskError>>;
+
+    /// Asks one question as [`ask`](Self::ask) does, and proves the answer by its signatures (DNSSEC).
+    fn ask_securely(
+        &self,
+        server: Option<SocketAddr>,
+        question: Question,
+    ) -> BoxFuture<'_, Result<Proven, AskError>> {
+        let _ = (server, question);
+        Box::pin(async {
+            Err(AskError::BadQuestion(
+                "this network proves nothing".to_owned(),
+            ))
+        })
+    }
 
     /// Sends one datagram and waits at most `within` for one from the same address and port.
     fn datagram(

@@ -9,17 +9,21 @@ use tokio::time::Instant;
 
 use crate::dialogue::stream::BoxStream;
 use crate::net::connect::{connect, has_route, source_towards};
+use crate::net::dnssec;
 use crate::net::failure::server_words;
-use crate::net::{Answer, AskError, BoxFuture, Net, Question, exchange};
+use crate::net::{
+    Answer, AskError, BoxFuture, Net, Proven, Question, Security, TrustAnchors, exchange,
+};
 
 /// The most name servers of a resolv.conf that are asked, as the C library does it.
 const MOST_RESOLVERS: usize = 3;
 
 /// The operating system's network: real sockets, one attempt each.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SystemNet {
     resolver: Option<SocketAddr>,
     source: Option<IpAddr>,
+    anchors: TrustAnchors,
 }
 
 impl SystemNet {
@@ -27,7 +31,17 @@ impl SystemNet {
     /// when a caller names none; it counts only towards addresses of its own family.
     #[must_use]
     pub fn new(resolver: Option<SocketAddr>, source: Option<IpAddr>) -> Self {
-        Self { resolver, source }
+        Self {
+            resolver,
+            source,
+            anchors: TrustAnchors::default(),
+        }
+    }
+
+    /// The same network with other keys where trust begins than IANA's.
+    #[must_use]
+    pub fn trusting(self, anchors: TrustAnchors) -> Self {
+        Self { anchors, ..self }
     }
 
     /// Read at every question: a daemon that runs for a year sees its resolv.conf change.
@@ -95,11 +109,38 @@ impl SystemNet {
         question: &Question,
         within: Duration,
     ) -> Result<Answer, AskError> {
-        // An outside address cannot be the source towards a resolver on this very host.
-        let source = self
-            .source
-            .filter(|source| source.is_loopback() || !server.ip().is_loopback());
-        exchange::ask(server, question, within, source).await
+        exchange::ask(server, question, within, self.source_for(server)).await
+    }
+
+    /// As [`Self::ask_one_of`]; what a resolver proves or fails to prove is an answer.
+    async fn prove_by_one_of(
+        &self,
+        servers: &[SocketAddr],
+        question: &Question,
+    ) -> Result<Proven, AskError> {
+        let began = Instant::now();
+        let mut last = Err(AskError::NoResolver);
+        for (index, &server) in servers.iter().enumerate() {
+            let left = question.within.saturating_sub(began.elapsed());
+            let servers_left = u32::try_from(servers.len() - index).unwrap_or(1);
+            let (within, source) = (left / servers_left, self.source_for(server));
+            let proven = dnssec::ask(server, question, within, source, &self.anchors).await;
+            match &proven {
+                Ok(proven) if proven.security == Security::Indeterminate => {}
+                Ok(_) | Err(AskError::BadQuestion(_)) => return proven,
+                Err(_) => {}
+            }
+            if last.is_err() || proven.is_ok() {
+                last = proven;
+            }
+        }
+        last
+    }
+
+    /// An outside address cannot be the source towards a resolver on this very host.
+    fn source_for(&self, server: SocketAddr) -> Option<IpAddr> {
+        self.source
+            .filter(|source| source.is_loopback() || !server.ip().is_loopback())
     }
 }
 
@@ -125,6 +166,17 @@ impl Net for SystemNet {
                 Some(server) => self.ask_one(server, &question, question.within).await,
                 None => self.ask_one_of(&self.resolvers(), &question).await,
             }
+        })
+    }
+
+    fn ask_securely(
+        &self,
+        server: Option<SocketAddr>,
+        question: Question,
+    ) -> BoxFuture<'_, Result<Proven, AskError>> {
+        Box::pin(async move {
+            let servers = server.map_or_else(|| self.resolvers(), |server| vec![server]);
+            self.prove_by_one_of(&servers, &question).await
         })
     }
 

@@ -1,6 +1,8 @@
 //! Values as they are written in YAML: each is parsed once and cannot be wrong afterwards.
 
+mod domain;
 mod folder;
+mod name_server;
 mod parsed;
 mod period;
 mod problem;
@@ -10,7 +12,9 @@ mod socket;
 mod spanned;
 mod template;
 
+pub(crate) use domain::check_domain;
 pub use folder::{FolderName, INBOX};
+pub use name_server::NameServer;
 pub use parsed::Parsed;
 pub use period::Period;
 pub use problem::{Problem, Severity};

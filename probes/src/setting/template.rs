@@ -31,6 +31,15 @@ enum Part {
 pub struct UnknownVariable(pub String);
 
 impl Template {
+    /// A text in which nothing is filled in, whatever it holds.
+    #[must_use]
+    pub fn plain(text: &str) -> Self {
+        Self {
+            source: text.replace('$', "$$"),
+            parts: vec![Part::Text(text.to_owned())],
+        }
+    }
+
     /// The text as it was written.
     #[must_use]
     pub fn source(&self) -> &str {

@@ -1,4 +1,5 @@
-//! Lets every certificate pass and remembers the time, so that the verdict can be given after the handshake.
+//! Lets every certificate pass and remembers it with the time, so that the verdict can be given after the handshake, and
+//! of one that failed.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,33 +12,41 @@ use rustls::{DigitallySignedStruct, Error, SignatureScheme};
 #[derive(Debug)]
 pub(super) struct Recorder {
     provider: Arc<CryptoProvider>,
-    time: Mutex<UnixTime>,
+    seen: Mutex<(UnixTime, Vec<CertificateDer<'static>>)>,
 }
 
 impl Recorder {
     pub(super) fn new(provider: &Arc<CryptoProvider>) -> Self {
         Self {
             provider: Arc::clone(provider),
-            time: Mutex::new(UnixTime::since_unix_epoch(std::time::Duration::ZERO)),
+            seen: Mutex::new((
+                UnixTime::since_unix_epoch(std::time::Duration::ZERO),
+                Vec::new(),
+            )),
         }
     }
 
-    /// The wall clock when the certificate was presented.
-    pub(super) fn time(&self) -> UnixTime {
-        *self.time.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The wall clock when the certificate was presented, and the chain; empty when none was.
+    pub(super) fn seen(&self) -> (UnixTime, Vec<CertificateDer<'static>>) {
+        self.seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
 impl ServerCertVerifier for Recorder {
     fn verify_server_cert(
         &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
+        leaf: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
         _: &ServerName<'_>,
         _: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        *self.time.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        let chain = std::iter::once(leaf).chain(others);
+        let chain = chain.map(|one| one.clone().into_owned()).collect();
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = (now, chain);
         Ok(ServerCertVerified::assertion())
     }
 

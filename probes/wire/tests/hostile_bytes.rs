@@ -3,6 +3,7 @@
 
 use postrider_wire::address::{EhloName, HeaderText, HostName, Mailbox};
 use postrider_wire::bounded::{Limits, Line, LineReader, LiteralGuard, Overrun};
+use postrider_wire::greeting;
 use postrider_wire::message::authentication_results::{
     AuthenticationResults, MAX_PROPERTIES, MAX_RESULTS,
 };
@@ -14,6 +15,7 @@ use postrider_wire::smtp::ehlo::{Capabilities, MAX_MECHANISMS};
 use postrider_wire::smtp::reply::{Reply, ReplyParser};
 use postrider_wire::smtp::{data, queue_id};
 use postrider_wire::text::{RemoteText, visible};
+use postrider_wire::tlsa::Tlsa;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -189,6 +191,14 @@ proptest! {
     }
 
     #[test]
+    fn what_is_steady_of_a_greeting_stays_so_and_is_no_longer(text in hostile_text()) {
+        let steady = greeting::steady(&text);
+        // A year of one character becomes a longer word.
+        prop_assert!(steady.len() <= text.len() * 6);
+        prop_assert_eq!(greeting::steady(&steady), steady);
+    }
+
+    #[test]
     fn capabilities_and_queue_ids_are_bounded_and_safe(lines in vec(hostile_text(), 0..6)) {
         let reply = Reply { code: 250, lines };
         prop_assert!(is_safe(&reply.to_string()));
@@ -286,6 +296,16 @@ proptest! {
                 prop_assert!(is_safe(&text) && text.chars().count() <= RemoteText::LINE + 11);
             }
         }
+    }
+
+    #[test]
+    fn tlsa_records_are_read_back_the_same(text in hostile_text(), usage: u8, selector: u8, matching: u8, data in vec(any::<u8>(), 0..80)) {
+        if let Ok(record) = text.parse::<Tlsa>() {
+            prop_assert!(record.data.len() <= text.len());
+        }
+        let record = Tlsa { usage, selector, matching, data };
+        prop_assert_eq!(record.to_string().parse(), Ok(record.clone()));
+        prop_assert!(record.short().len() <= record.to_string().len() + '…'.len_utf8());
     }
 
     #[test]

@@ -30,6 +30,9 @@ pub(crate) struct RawMain {
     /// The resolver to ask, as an address or `ADDRESS:PORT`; the system's by default.
     #[schemars(example = &"127.0.0.1:5353")]
     pub(crate) resolver: Option<Spanned<String>>,
+    /// How answers are proven by their signatures; needed in a laboratory with a root zone of its own.
+    #[schemars(example = example("{trust_anchor_file: lab-root.key}"))]
+    pub(crate) dnssec: Option<RawDnssec>,
     /// Foreign senders, by name.
     #[serde(default)]
     #[schemars(example = example("{outside: {address: probe@outside.example.org, helo: fra-1.outside.example.org}}"))]
@@ -45,6 +48,16 @@ pub(crate) struct RawMain {
     /// A mail that nobody has seen for so long, and that a look into the mailbox does not show, is lost; 5d by default.
     #[schemars(example = &"5d")]
     pub(crate) lost_after: Option<Spanned<Period>>,
+}
+
+/// How answers are proven by their signatures (DNSSEC).
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Dnssec")]
+pub(crate) struct RawDnssec {
+    /// A file with the keys (DNSKEY records) of the root zone that are trusted, instead of IANA's, which are built in.
+    #[schemars(example = &"lab-root.key")]
+    pub(crate) trust_anchor_file: Spanned<PathBuf>,
 }
 
 /// What the operator believes about the platform.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use postrider_probes::account::{
@@ -10,6 +11,7 @@ use postrider_probes::account::{
 use postrider_probes::canary::Canary;
 use postrider_probes::context::PlatformDefaults;
 use postrider_probes::kinds::deliver::TrustSettings;
+use postrider_probes::net::TrustAnchors;
 use postrider_probes::setting::{Place, Spanned};
 use postrider_probes::slots::{MOST_PER_ADDRESS, PER_ADDRESS};
 use postrider_wire::address::{EhloName, HostName, Mailbox};
@@ -30,6 +32,7 @@ pub(in crate::config) struct MainFile {
     pub(in crate::config) platform: PlatformDefaults,
     pub(in crate::config) changes: Rules,
     pub(in crate::config) resolver: Option<SocketAddr>,
+    pub(in crate::config) trust_anchors: TrustAnchors,
     pub(in crate::config) senders: BTreeMap<String, Sender>,
     pub(in crate::config) mailboxes: BTreeMap<String, MailboxAccount>,
     pub(in crate::config) lost_after: Duration,
@@ -52,6 +55,7 @@ impl Default for MainFile {
             platform: PlatformDefaults::default(),
             changes: Rules::default(),
             resolver: None,
+            trust_anchors: TrustAnchors::default(),
             senders: BTreeMap::new(),
             mailboxes: BTreeMap::new(),
             lost_after: LOST_AFTER,
@@ -89,6 +93,11 @@ pub(in crate::config) fn main_file(
         changes,
         platform,
         resolver: raw.resolver.as_ref().and_then(|text| scope.resolver(text)),
+        trust_anchors: raw
+            .dnssec
+            .as_ref()
+            .and_then(|dnssec| scope.trust_anchors(&dnssec.trust_anchor_file))
+            .unwrap_or_default(),
         canaries: raw
             .canaries
             .iter()
@@ -175,6 +184,8 @@ impl Scope<'_> {
             smtp_port: self.port(raw.smtp_port),
             trust: self.trust(raw.trust.as_ref()),
             source_address: raw.source_address.as_ref().and_then(|text| self.ip(text)),
+            domains: inventory.domains.clone(),
+            nodes: inventory.nodes.clone(),
         };
         (inventory, platform)
     }
@@ -242,6 +253,19 @@ impl Scope<'_> {
                 Some("write `192.0.2.53`, `192.0.2.53:5353` or `[2001:db8::53]:5353`".to_owned());
         }
         socket
+    }
+
+    fn trust_anchors(&mut self, path: &Spanned<PathBuf>) -> Option<TrustAnchors> {
+        // One that is missing was reported when it was named.
+        if !path.value.is_file() {
+            return None;
+        }
+        TrustAnchors::read(&path.value)
+            .map_err(|problem| {
+                self.error("bad-value", path.at, format!("the file {problem}")).help =
+                    Some("`dig . DNSKEY` shows the keys of the root zone; the ones with 257 belong into it".to_owned());
+            })
+            .ok()
     }
 
     fn trust(&mut self, raw: Option<&Spanned<TrustSettings>>) -> Trust {

@@ -26,6 +26,8 @@ pub(in crate::config) struct Found<'a> {
     pub(in crate::config) senders: &'a BTreeMap<String, Place>,
     pub(in crate::config) mailboxes: &'a BTreeMap<String, Place>,
     pub(in crate::config) readable_mailboxes: &'a BTreeSet<String>,
+    pub(in crate::config) nodes: &'a BTreeMap<String, Place>,
+    pub(in crate::config) has_domains: bool,
     pub(in crate::config) used_mailboxes: &'a RefCell<BTreeSet<String>>,
 }
 
@@ -101,6 +103,8 @@ pub(in crate::config) fn scenario(
         for_each: false,
         places: Places(&|_| None),
         readable_mailboxes: found.readable_mailboxes,
+        nodes: found.nodes,
+        has_domains: found.has_domains,
         used_mailboxes: found.used_mailboxes,
     };
     message.check(&names, &mut scope.problems);

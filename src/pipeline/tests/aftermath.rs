@@ -7,6 +7,7 @@ use postrider_probes::post::EntryState::*;
 use postrider_wire::message::bounce::{Action, Bounce, Form, RecipientReport};
 use tokio::time::Instant;
 
+use super::super::restraint::{MOST_IN_A_ROW, PAUSE};
 use super::bench::{Bench, key, patience};
 use crate::ledger::sample::{accepted, deferred, draft, id, uncertain};
 use crate::mailbox::news::{Interest, MessageKey, News, Returned};
@@ -207,4 +208,36 @@ async fn attempt_that_was_cut_off_before_the_dot_changes_nothing() {
     bench.post.retry(id(1)).await.expect("it is committed");
     bench.pipeline.release(id(1)).await;
     assert_eq!(bench.balance().await.of(Deferred), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_many_bounces_in_a_row_nothing_is_sent_for_an_hour_restarts_included() {
+    let mut bench = Bench::new().await;
+    let last = u64::from(MOST_IN_A_ROW);
+    for n in 1..=last {
+        bench.sent(n).await;
+        let uid = u32::try_from(n).expect("a small number");
+        bounces(&bench, returned(&bench, n, uid, Action::Failed)).await;
+        bench.balance().await;
+    }
+    for n in [last + 1, last + 2] {
+        let refused = bench.post.plan(draft(n)).await.expect_err("it is enough");
+        assert!(
+            refused.message.starts_with("the last 10 mails from ")
+                && refused.message.contains(WORDS),
+            "{}",
+            refused.message
+        );
+        assert_eq!(bench.store.entry(id(n)).await.expect("it is read"), None);
+        for n in 1..=last {
+            bench.pipeline.release(id(n)).await;
+        }
+        bench = bench.restart(Duration::from_secs(60)).await;
+    }
+    let bench = bench.restart(PAUSE).await;
+    bench.sent(last + 3).await;
+    assert!(bench.post.plan(draft(last + 4)).await.is_err());
+    bench.arrives(last + 3, key("INBOX", 99)).await;
+    bench.balance().await;
+    bench.sent(last + 4).await;
 }

@@ -10,7 +10,8 @@ use crate::result::changes::Acceptance;
 use crate::result::{Counts, RunHead, RunResult, StatusWord};
 use crate::web::{
     AcceptRequest, Answer, Control, LedgerEntry, LedgerQuery, Metrics, MetricsFormat, NotReady,
-    Origin, Refusal, Refused, Rejected, Reloaded, RunQuery, Unavailable,
+    Origin, ProbeQuery, ProbeRefusal, ProbeRefused, Probed, Refusal, Refused, Rejected, Reloaded,
+    RunQuery, Unavailable,
 };
 
 /// What it answers, and what it was asked.
@@ -35,6 +36,7 @@ pub(super) struct Double {
     pub(super) accepted: Mutex<Vec<(AcceptRequest, Origin)>>,
     pub(super) run_queries: Mutex<Vec<RunQuery>>,
     pub(super) ledger_queries: Mutex<Vec<LedgerQuery>>,
+    pub(super) probe_queries: Mutex<Vec<ProbeQuery>>,
 }
 
 impl Default for Double {
@@ -54,6 +56,7 @@ impl Default for Double {
             accepted: Mutex::default(),
             run_queries: Mutex::default(),
             ledger_queries: Mutex::default(),
+            probe_queries: Mutex::default(),
         }
     }
 }
@@ -108,6 +111,27 @@ impl Control for Double {
             Metrics {
                 content_type: format.content_type(),
                 body: self.metrics.lock().unwrap().clone().into_bytes(),
+            }
+        })
+    }
+
+    fn probe(&self, query: ProbeQuery) -> Answer<'_, Result<Probed, ProbeRefused>> {
+        Box::pin(async move {
+            self.cost(&self.exposing).await;
+            let refused = |kind, reason: &str| {
+                let reason = reason.to_owned();
+                Err(ProbeRefused { kind, reason })
+            };
+            let target = query.target.clone();
+            self.probe_queries.lock().unwrap().push(query);
+            match target.as_str() {
+                "nonsense" => refused(ProbeRefusal::Meaningless, "that is no target"),
+                "elsewhere" => refused(ProbeRefusal::NotNamed, "that is not ours"),
+                "ending" => refused(ProbeRefusal::NotReady, "the program is ending"),
+                _ => Ok(Probed {
+                    metrics: "probe_success 1\n".to_owned(),
+                    log: "<-  220 mx1".to_owned(),
+                }),
             }
         })
     }

@@ -1,13 +1,17 @@
 //! The program itself, as it is built, against the platform of real servers. See `tests/live/README.md`.
 
 mod aftermath;
+mod certificates;
 mod changes;
+mod dane;
 mod delivery;
+mod dnssec;
 mod faults;
 mod lab;
 mod mailbox;
 mod message;
 mod names;
+mod names_lab;
 mod outages;
 mod paths;
 mod prometheus;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use hickory_resolver::proto::op::{Message, OpCode, ResponseCode};
-use hickory_resolver::proto::rr::rdata::{A, MX};
+use hickory_resolver::proto::rr::rdata::{A, MX, TXT};
 use hickory_resolver::proto::rr::{Name, RData, Record};
 use postrider_probes::net::{Answer, AskError, Net, Question, SystemNet};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -276,6 +276,20 @@ async fn the_largest_answer_with_too_many_records_is_refused() {
     };
     let (result, _stream) = tokio::join!(ask(server.address, LONG), serve);
     assert_eq!(malformed(result), "more than 1000 records");
+}
+
+#[tokio::test]
+async fn a_text_as_long_as_a_message_is_read_whole() {
+    let server = Server::bind("127.0.0.1").await;
+    let strings = vec!["x".repeat(255); 253];
+    let length = 255 * 253;
+    let serve = async {
+        let (query, mut stream) = over_tcp(&server).await;
+        let answer = answer_to(&query, [RData::TXT(TXT::new(strings))]);
+        reply(&mut stream, &answer.to_vec().unwrap()).await;
+    };
+    let (answer, ()) = tokio::join!(ask(server.address, LONG), serve);
+    assert_eq!(shown(&answer.unwrap())[0].len(), length);
 }
 
 #[tokio::test]

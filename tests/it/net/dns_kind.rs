@@ -1,88 +1,25 @@
 //! The kind `dns` against a scripted network.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use postrider_probes::context::{Context, PlatformDefaults, Surroundings};
-use postrider_probes::kind::{Kind as _, Names, Places};
+use postrider_probes::kind::Kind as _;
 use postrider_probes::kinds::deliver::MessageDefaults;
 use postrider_probes::kinds::dns::Dns;
-use postrider_probes::net::BoxFuture;
-use postrider_probes::outcome::{Failure, Outcome, Status};
+use postrider_probes::net::Security;
+use postrider_probes::outcome::{Outcome, Status};
 use postrider_probes::phase::Phase;
-use postrider_probes::post::{Account, Attempt, Draft, Post};
-use postrider_probes::setting::{Place, Variables};
-use postrider_probes::slots::Slots;
 use postrider_testkit::net::FakeNet;
-use postrider_wire::message::tag::EntryId;
 use serde_json::{Value, json};
 
-/// Names send no mail.
-#[derive(Debug)]
-struct NoPost;
-
-impl Post for NoPost {
-    fn new_id(&self) -> EntryId {
-        unreachable!()
-    }
-    fn tag(&self, _: &Draft) -> String {
-        unreachable!()
-    }
-    fn plan(&self, _: Draft) -> BoxFuture<'_, Result<(), Failure>> {
-        unreachable!()
-    }
-    fn completing(&self, _: EntryId) {
-        unreachable!()
-    }
-    fn retry(&self, _: EntryId) -> BoxFuture<'_, Result<(), Failure>> {
-        unreachable!()
-    }
-    fn refused(&self, _: EntryId) {
-        unreachable!()
-    }
-    fn record(
-        &self,
-        _: EntryId,
-        _: Attempt,
-        _: tokio::time::Instant,
-    ) -> BoxFuture<'_, Result<(), Failure>> {
-        unreachable!()
-    }
-    fn follow(&self, _: EntryId) -> tokio::sync::watch::Receiver<Account> {
-        unreachable!()
-    }
-}
+use super::check::{Check, lines, mistakes};
 
 fn dns(settings: Value) -> Dns {
     serde_json::from_value(settings).unwrap()
 }
 
 async fn run(net: &FakeNet, settings: Value) -> Outcome {
-    let around = Surroundings {
-        net,
-        post: &NoPost,
-        senders: &BTreeMap::new(),
-        mailboxes: &BTreeMap::new(),
-        platform: &PlatformDefaults::default(),
-        slots: &Slots::default(),
-        now: || jiff::Timestamp::UNIX_EPOCH,
-    };
-    let message = MessageDefaults::default();
-    let variables = Variables::from([("item.mx".to_owned(), "mx1.test".to_owned())]);
-    let cx = Context::new(&around, &message, None, &variables, "run", "names/mx");
-    if let Err(failure) = dns(settings).run(&cx).await {
-        cx.find(failure);
-    }
-    cx.finish()
-}
-
-fn lines(outcome: &Outcome) -> Vec<String> {
-    outcome
-        .findings
-        .iter()
-        .map(|finding| finding.line())
-        .collect()
+    Check::of(net).run(&dns(settings)).await
 }
 
 fn at(last: u8) -> SocketAddr {
@@ -245,8 +182,8 @@ async fn each_bad_server_is_named() {
     assert_eq!(
         lines(&outcome),
         [
-            "dns-mismatch: ns1.test (192.0.2.1): not authoritative for example.test (lame)",
-            "dns-servfail: ns1.test (2001:db8::1): 2001:db8::1 answered REFUSED for example.test MX",
+            "dns-lame: ns1.test (192.0.2.1): not authoritative for example.test (lame)",
+            "dns-lame: ns1.test (2001:db8::1): not authoritative for example.test (lame): it answered REFUSED",
             "dns-mismatch: ns2.test (192.0.2.2): missing 10 mx1.test; not expected 10 old.test",
             "dns-timeout: ns3.test (192.0.2.3): no answer from 192.0.2.3 for example.test MX within 5 s",
         ]
@@ -271,7 +208,7 @@ async fn servers_that_differ_are_told_even_when_nothing_is_expected() {
     assert_eq!(
         lines(&outcome),
         [
-            "dns-mismatch: the name servers differ: ns1.test (192.0.2.1), ns1.test (2001:db8::1), ns2.test (192.0.2.2) has 10 mx1.test; ns3.test (192.0.2.3) has 10 old.test"
+            "dns-disagreement: the name servers differ: ns1.test (192.0.2.1), ns1.test (2001:db8::1), ns2.test (192.0.2.2) has 10 mx1.test; ns3.test (192.0.2.3) has 10 old.test"
         ]
     );
 }
@@ -338,15 +275,6 @@ async fn without_ipv6_the_other_servers_are_asked() {
 
 #[test]
 fn a_mistake_in_the_settings_is_one_message() {
-    let names = Names {
-        senders: &BTreeMap::new(),
-        mailboxes: &BTreeMap::new(),
-        message: &MessageDefaults::default(),
-        for_each: false,
-        places: Places(&|_| None),
-        readable_mailboxes: &Default::default(),
-        used_mailboxes: &Default::default(),
-    };
     for (settings, wanted) in [
         (json!({ "query": "example.test", "type": "MX" }), ""),
         (
@@ -378,20 +306,15 @@ fn a_mistake_in_the_settings_is_one_message() {
             "`NXDOMAN` is no response code: there are `NOERROR`, `NXDOMAIN`, `SERVFAIL`, `REFUSED`, `FORMERR`, `NOTIMP`",
         ),
         (
+            json!({ "query": "example.test", "type": "A", "ask": "every-authoritative-server", "expect": { "dnssec": "secure" } }),
+            "`dnssec` is what a resolver proves, and only the authoritative servers are asked: leave out `ask`, or make it a step of its own",
+        ),
+        (
             json!({ "query": "example.test", "type": "A", "port": 5353 }),
             "`port` is the authoritative servers' port, and only the resolver is asked: write `ask: every-authoritative-server`, or give the port in `resolver`",
         ),
     ] {
-        let mut problems = Vec::new();
-        dns(settings).check(&names, Place::default(), &mut problems);
-        let titles: Vec<String> = problems
-            .into_iter()
-            .map(|problem| match problem.help {
-                Some(help) => format!("{}: {help}", problem.title),
-                None => problem.title,
-            })
-            .collect();
-        assert_eq!(titles.join("\n"), wanted);
+        assert_eq!(mistakes(&dns(settings)), wanted);
     }
 }
 
@@ -404,4 +327,52 @@ fn the_longest_time_follows_from_the_limits() {
         "query": "example.test", "type": "MX", "within": "2s", "ask": "every-authoritative-server",
     });
     assert_eq!(longest(long), Duration::from_secs(21));
+}
+
+#[tokio::test]
+async fn what_is_proven_is_judged_beside_the_records() {
+    let of = |security: Security| {
+        FakeNet::new()
+            .records("example.test", "MX", &["10 mx1.test"])
+            .proves("example.test", "MX", security)
+    };
+    let expect = json!({ "answers": ["10 mx2.test"], "dnssec": "secure" });
+    let settings = json!({ "query": "example.test", "type": "MX", "expect": expect });
+    let records = "dns-mismatch: missing 10 mx2.test; not expected 10 mx1.test";
+    for (security, status, told) in [
+        (Security::Secure, Status::Fail, vec![records]),
+        (
+            Security::Insecure,
+            Status::Fail,
+            vec![
+                "dns-mismatch: example.test MX is insecure: its zone is proven to be unsigned (expected secure)",
+                records,
+            ],
+        ),
+        // What is not proven is not judged.
+        (
+            Security::Bogus("its signature ended".to_owned()),
+            Status::Fail,
+            vec!["dns-bogus: example.test MX fails validation: its signature ended"],
+        ),
+        (
+            Security::Unvalidated("it lies".to_owned()),
+            Status::Error,
+            vec!["dns-unvalidated: it lies"],
+        ),
+        (
+            Security::Indeterminate,
+            Status::Error,
+            vec![
+                "dns-unvalidated: nothing is proven of example.test MX: 127.0.0.1 answered with an error what the proof takes",
+            ],
+        ),
+    ] {
+        let word = security.word();
+        let outcome = run(&of(security), settings.clone()).await;
+        assert_eq!(lines(&outcome), told, "{word}");
+        assert_eq!(outcome.status(), status, "{word}");
+        let proof = outcome.evidence.answers.last().unwrap();
+        assert_eq!(*proof, format!("example.test MX: {word}"));
+    }
 }

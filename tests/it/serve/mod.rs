@@ -1,5 +1,6 @@
 //! The daemon as an operator starts it, against the embedded platform.
 
+mod disk;
 mod ending;
 mod reloading;
 mod schedule;

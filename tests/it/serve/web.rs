@@ -128,7 +128,7 @@ async fn ready_says_503_while_the_daemon_drains() {
 }
 
 #[tokio::test]
-async fn row_53_full_disk_makes_it_not_ready_until_there_is_room() {
+async fn store_that_cannot_be_written_makes_it_not_ready_until_it_can() {
     let served = Served::unstarted(&scenario("often", "schedule: { every: 1s }", "5s")).await;
     let mut served = served.again(&[]).await;
     served.says("msg=check").await;

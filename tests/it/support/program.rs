@@ -47,6 +47,36 @@ impl Program {
         self
     }
 
+    /// Begins as this shell script in a mount namespace of its own; the script becomes the program by `exec "$@"`.
+    pub(crate) fn in_a_mount_namespace(self, script: &str) -> Self {
+        let inner = self.0.as_std();
+        let mut command = Command::new("unshare");
+        // Who is not root may mount in a user namespace.
+        command
+            .arg(match rustix::process::geteuid().is_root() {
+                true => "-m",
+                false => "-rm",
+            })
+            .args(["sh", "-c", script, "sh"])
+            .arg(inner.get_program())
+            .args(inner.get_args())
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .envs(
+                inner
+                    .get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            )
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        if let Some(directory) = inner.get_current_dir() {
+            command.current_dir(directory);
+        }
+        Self(command)
+    }
+
     /// What it says on standard error goes to this file, so that it can be read while it runs.
     pub(crate) fn telling(mut self, file: &Path) -> Self {
         self.0.stderr(std::fs::File::create(file).unwrap());

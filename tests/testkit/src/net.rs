@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use postrider_probes::dialogue::stream::BoxStream;
 use postrider_probes::net::{
-    Answer, AskError, BoxFuture, Net, NoRoute, Question, Record, RecordData,
+    Answer, AskError, BoxFuture, Net, NoRoute, Proven, Question, Record, RecordData, Security,
 };
 use tokio::io::DuplexStream;
 
@@ -28,6 +28,8 @@ struct Script {
     peers: BTreeMap<SocketAddr, VecDeque<DuplexStream>>,
     silent: BTreeSet<SocketAddr>,
     unroutable: BTreeSet<IpAddr>,
+    proofs: BTreeMap<Key, Security>,
+    signed: bool,
     without_ipv6: bool,
     lame: BTreeSet<SocketAddr>,
     questions: Vec<(Option<SocketAddr>, Question)>,
@@ -50,6 +52,14 @@ impl FakeNet {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Another network with the same answers so far.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        let net = Self::new();
+        net.lock().answers.clone_from(&self.lock().answers);
+        net
     }
 
     /// The resolver answers with these records in presentation form; see [`record`].
@@ -85,6 +95,20 @@ impl FakeNet {
             record_type,
             records(name, record_type, data, ttl),
         )
+    }
+
+    /// The same of the authoritative server `server`.
+    #[must_use]
+    pub fn records_with_ttl_at(
+        self,
+        server: SocketAddr,
+        name: &str,
+        record_type: &str,
+        data: &[&str],
+        ttl: u32,
+    ) -> Self {
+        let reaction = records(name, record_type, data, ttl);
+        self.reacts(Some(server), name, record_type, reaction)
     }
 
     /// The resolver answers a question of this type with an alias and then with records of the alias.
@@ -126,6 +150,21 @@ impl FakeNet {
         error: AskError,
     ) -> Self {
         self.reacts(server, name, record_type, Reaction::Error(error))
+    }
+
+    /// Everything is proven secure, unless [`proves`](Self::proves) says otherwise; without this, insecure.
+    #[must_use]
+    pub fn signed(self) -> Self {
+        self.lock().signed = true;
+        self
+    }
+
+    /// What is proven of the resolver's answer to this question.
+    #[must_use]
+    pub fn proves(self, name: &str, record_type: &str, security: Security) -> Self {
+        let key = (None, name.to_owned(), record_type.to_owned());
+        self.lock().proofs.insert(key, security);
+        self
     }
 
     /// The server's answers are not authoritative.
@@ -272,6 +311,26 @@ impl Net for FakeNet {
                 server: from,
                 took: Duration::from_millis(1),
             })
+        })
+    }
+
+    fn ask_securely(
+        &self,
+        server: Option<SocketAddr>,
+        question: Question,
+    ) -> BoxFuture<'_, Result<Proven, AskError>> {
+        Box::pin(async move {
+            let answer = self.ask(server, question.clone()).await?;
+            let script = self.lock();
+            let name = question.name.trim_end_matches('.').to_ascii_lowercase();
+            let key = (server, name, question.record_type);
+            let usual = match (answer.rcode.as_str(), script.signed) {
+                ("NOERROR" | "NXDOMAIN", true) => Security::Secure,
+                ("NOERROR" | "NXDOMAIN", false) => Security::Insecure,
+                _ => Security::Indeterminate,
+            };
+            let security = script.proofs.get(&key).cloned().unwrap_or(usual);
+            Ok(Proven { answer, security })
         })
     }
 

@@ -139,8 +139,7 @@ impl<'c, 'a> Transaction<'c, 'a> {
         }
     }
 
-    /// Leaves with QUIT, if the connection still answers. Comes after the ledger knows the outcome: a server that is slow
-    /// to say goodbye must not delay that.
+    /// Leaves with QUIT, if the connection still answers, and frees the slot. A second time it does nothing.
     pub(super) async fn leave(&mut self) {
         if let Some(session) = self.session.take() {
             session.quit().await;

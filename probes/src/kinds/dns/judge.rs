@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::kinds::dns::canonical::{difference, listed, of_answer};
-use crate::net::{Answer, Question, answer_failure};
+use crate::kinds::dns::Dnssec;
+use crate::names::canonical::{difference, listed, of_answer};
+use crate::net::{Answer, Question, Security, answer_failure};
 use crate::outcome::Finding;
 use crate::reason::Reason;
 use crate::setting::Period;
@@ -20,6 +21,26 @@ pub(super) struct Wanted {
     pub(super) answers: Option<Vec<String>>,
     pub(super) rcode: Option<String>,
     pub(super) ttl_at_most: Option<Duration>,
+    pub(super) dnssec: Option<Dnssec>,
+}
+
+/// Whether the proof is the wanted one; what is neither secure nor insecure is judged elsewhere.
+pub(super) fn judge_proof(
+    wanted: Dnssec,
+    question: &Question,
+    security: &Security,
+) -> Option<Finding> {
+    let is = match (wanted, security) {
+        (Dnssec::Secure, Security::Insecure) => {
+            "is insecure: its zone is proven to be unsigned (expected secure)"
+        }
+        (Dnssec::Insecure, Security::Secure) => "is secure (expected insecure)",
+        _ => return None,
+    };
+    Some(Finding::new(
+        Reason::DnsMismatch,
+        format!("{question} {is}"),
+    ))
 }
 
 /// Everything that does not hold.
@@ -137,6 +158,7 @@ mod tests {
             answers: answers.map(|answers| answers.iter().map(ToString::to_string).collect()),
             rcode: rcode.map(str::to_owned),
             ttl_at_most: ttl.map(Duration::from_secs),
+            dnssec: None,
         }
     }
 

@@ -316,6 +316,8 @@ fn mistakes_in_the_settings_are_found() {
             for_each: false,
             places: Places(&|_| None),
             readable_mailboxes: &readable,
+            nodes: &BTreeMap::new(),
+            has_domains: false,
             used_mailboxes: &used,
         };
         let mut problems = Vec::new();

@@ -28,13 +28,12 @@ pub(super) fn start(
     for (origin, text) in zones {
         fs::write(directory.join(zone_file(origin)), text)?;
     }
-    let configuration = directory.join("named.conf");
     let origins: Vec<&str> = zones.iter().map(|(origin, _)| origin.as_str()).collect();
-    fs::write(
-        &configuration,
-        named_conf(directory, address, &origins, zone_file),
-    )?;
-    launch(directory, guard)
+    start_named(
+        directory,
+        &named_conf(directory, address, &origins, zone_file),
+        guard,
+    )
 }
 
 /// Replaces words of a zone file.
@@ -47,9 +46,19 @@ pub(super) fn change_zone(directory: &Path, origin: &str, from: &str, to: &str) 
     fs::write(file, text.replacen(from, to, 1))
 }
 
+/// Starts `named` in `directory` with this configuration.
+pub(super) fn start_named(
+    directory: &Path,
+    configuration: &str,
+    guard: &Guard,
+) -> io::Result<Daemon> {
+    fs::write(directory.join("named.conf"), configuration)?;
+    launch(directory, guard)
+}
+
 /// Starts `named` on what was written before.
 pub(super) fn launch(directory: &Path, guard: &Guard) -> io::Result<Daemon> {
-    let configuration = directory.join("named.conf");
+    let file = directory.join("named.conf");
     let log = directory.join("named.log");
     // What an earlier one said is not said by this one.
     if log.exists() {
@@ -64,7 +73,7 @@ pub(super) fn launch(directory: &Path, guard: &Guard) -> io::Result<Daemon> {
         Command::new(program)
             .arg("-g")
             .args(["-n", "1", "-c"])
-            .arg(configuration),
+            .arg(file),
         Group::Given,
         &log,
         guard,

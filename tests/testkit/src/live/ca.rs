@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -14,6 +15,8 @@ use rcgen::{
 pub(super) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     certificate: PathBuf,
+    below: CertifiedIssuer<'static, KeyPair>,
+    intermediate: PathBuf,
 }
 
 /// Which certificate a node shows in its STARTTLS handshake.
@@ -23,10 +26,16 @@ pub enum Certificate {
     Valid,
     /// Signed by the platform's authority, for `other.outside.test`.
     WrongName,
+    /// As [`Self::Valid`], and the authority's own certificate behind it.
+    WithAuthority,
     /// For the right names, signed by the platform's authority, expired in 2021.
     Expired,
     /// For the right names, signed by its own key.
     SelfSigned,
+    /// As [`Self::Valid`], but for so many days from now only.
+    EndsInDays(u8),
+    /// As [`Self::Valid`], but signed by an intermediate authority.
+    ByIntermediate,
 }
 
 /// The files of one certificate: the PEM certificate and its PKCS #8 PEM key.
@@ -43,18 +52,34 @@ impl Authority {
         params
             .distinguished_name
             .push(DnType::CommonName, "Laboratory CA");
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(1));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         params.not_before = date_time_ymd(2020, 1, 1);
         params.not_after = date_time_ymd(2049, 1, 1);
+        let mut below = params.clone();
         let key = KeyPair::generate().map_err(io::Error::other)?;
         let issuer = CertifiedIssuer::self_signed(params, key).map_err(io::Error::other)?;
         let certificate = directory.join("ca.pem");
         fs::write(&certificate, issuer.pem())?;
+        below
+            .distinguished_name
+            .push(DnType::CommonName, "Laboratory Intermediate");
+        below.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        let key = KeyPair::generate().map_err(io::Error::other)?;
+        let below = CertifiedIssuer::signed_by(below, key, &issuer).map_err(io::Error::other)?;
+        let intermediate = directory.join("intermediate.pem");
+        fs::write(&intermediate, below.pem())?;
         Ok(Self {
             issuer,
             certificate,
+            below,
+            intermediate,
         })
+    }
+
+    /// The intermediate authority's certificate, as a PEM file.
+    pub(super) fn intermediate(&self) -> &Path {
+        &self.intermediate
     }
 
     /// The authority's own certificate, as a PEM file.
@@ -86,11 +111,16 @@ impl Authority {
         params.not_before = date_time_ymd(2020, 1, 1);
         params.not_after = match kind {
             Certificate::Expired => date_time_ymd(2021, 1, 1),
+            // An hour more, so that the days are whole ones when somebody looks.
+            Certificate::EndsInDays(days) => {
+                (SystemTime::now() + Duration::from_hours(24 * u64::from(days) + 1)).into()
+            }
             _ => date_time_ymd(2045, 1, 1),
         };
         let key = KeyPair::generate().map_err(io::Error::other)?;
         let signed = match kind {
             Certificate::SelfSigned => params.self_signed(&key),
+            Certificate::ByIntermediate => params.signed_by(&key, &self.below),
             _ => params.signed_by(&key, &self.issuer),
         }
         .map_err(io::Error::other)?;
@@ -98,7 +128,11 @@ impl Authority {
             certificate: directory.join(format!("{stem}.pem")),
             key: directory.join(format!("{stem}.key")),
         };
-        fs::write(&issued.certificate, signed.pem())?;
+        let chain = match kind {
+            Certificate::WithAuthority => signed.pem() + &self.issuer.pem(),
+            _ => signed.pem(),
+        };
+        fs::write(&issued.certificate, chain)?;
         fs::write(&issued.key, key.serialize_pem())?;
         Ok(issued)
     }

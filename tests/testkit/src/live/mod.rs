@@ -14,7 +14,9 @@
 mod bind;
 mod ca;
 mod dovecot;
+mod faces;
 mod mailbox;
+mod names;
 mod node;
 mod postfix;
 mod postgrey;
@@ -23,6 +25,7 @@ mod prometheus;
 mod smtp;
 #[cfg(test)]
 mod tests;
+mod tlsa;
 mod treatment;
 
 use std::fs::{self, Permissions};
@@ -35,11 +38,14 @@ use tempfile::TempDir;
 
 pub use ca::Certificate;
 pub use dovecot::Delivery;
+pub use faces::{FACE_NAME, Face, Faces};
 pub use mailbox::StoredMail;
+pub use names::{Liar, Lie, NAME_SERVERS, Names, Signing, Zone};
 pub use node::Node;
 pub use process::wait_until;
 pub use prometheus::{Prometheus, promtool_check_metrics};
 pub use smtp::send_plain;
+pub use tlsa::tlsa_record;
 pub use treatment::Stage;
 
 use ca::{Authority, DkimKey};
@@ -245,6 +251,13 @@ impl Platform {
     #[must_use]
     pub fn ca_file(&self) -> &Path {
         self.authority.certificate()
+    }
+
+    /// The certificate that a filter presents, as a PEM file.
+    #[must_use]
+    pub fn certificate_file(&self, node: Node) -> PathBuf {
+        let home = self.directory.path().join(node.name());
+        home.join("etc").join("tls.pem")
     }
 
     /// The file with [`PASSWORD`] in it.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use crate::net::RecordData;
 
 /// The canonical form of answered data.
-pub(super) fn of_answer(record_type: &str, data: &RecordData) -> String {
+pub(crate) fn of_answer(record_type: &str, data: &RecordData) -> String {
     match data {
         // Joined already; a zone file's quotes are not part of it.
         RecordData::Text(text) => text.clone(),
@@ -17,7 +17,7 @@ pub(super) fn of_answer(record_type: &str, data: &RecordData) -> String {
 ///
 /// # Errors
 /// A sentence that says how the record must be written.
-pub(super) fn of_expected(record_type: &str, text: &str) -> Result<String, String> {
+pub(crate) fn of_expected(record_type: &str, text: &str) -> Result<String, String> {
     let text = text.trim();
     match record_type {
         "TXT" => Ok(joined(text)),
@@ -89,7 +89,7 @@ fn joined(text: &str) -> String {
 }
 
 /// What is missing and what is too many, each sorted; empty when the sets are equal. A record set has no duplicates.
-pub(super) fn difference(expected: &[String], found: &[String]) -> Option<String> {
+pub(crate) fn difference(expected: &[String], found: &[String]) -> Option<String> {
     let without = |these: &[String], those: &[String]| {
         let mut left: Vec<String> = these
             .iter()
@@ -114,11 +114,11 @@ pub(super) fn difference(expected: &[String], found: &[String]) -> Option<String
 const MOST_LISTED: usize = 10;
 
 /// The records with commas between them, cut when there are many.
-pub(super) fn listed(records: &[String]) -> String {
+pub(crate) fn listed(records: &[String]) -> String {
     let shown = records.get(..MOST_LISTED).unwrap_or(records);
     let line = shown
         .iter()
-        .map(|record| crate::kinds::dns::line(record))
+        .map(|record| crate::names::line(record))
         .collect::<Vec<_>>()
         .join(", ");
     match records.len().saturating_sub(MOST_LISTED) {
