@@ -3,6 +3,7 @@
 
 use postrider_wire::address::{EhloName, HeaderText, HostName, Mailbox};
 use postrider_wire::bounded::{Limits, Line, LineReader, LiteralGuard, Overrun};
+use postrider_wire::greeting;
 use postrider_wire::message::authentication_results::{
     AuthenticationResults, MAX_PROPERTIES, MAX_RESULTS,
 };
@@ -248,6 +249,14 @@ proptest! {
                 Err(error) => prop_assert!(is_safe(&error.to_string())),
             }
         }
+    }
+
+    #[test]
+    fn what_is_steady_of_a_greeting_stays_so_and_is_no_longer(text in hostile_text()) {
+        let steady = greeting::steady(&text);
+        // A year of one character becomes a longer word.
+        prop_assert!(steady.len() <= text.len() * 6);
+        prop_assert_eq!(greeting::steady(&steady), steady);
     }
 
     #[test]
