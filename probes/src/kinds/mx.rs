@@ -29,6 +29,9 @@ const WITHIN: Duration = Duration::from_secs(5);
 const MOST_ROUNDS: u32 =
     1 + zone::MOST_ROUNDS + zone::ASK_ROUNDS + (MOST_HOSTS / mx::AT_ONCE) as u32 + 1;
 
+/// A domain in good order is looked at in so many: MX, name servers, their addresses, their answers, the hosts.
+const USUAL_ROUNDS: u32 = 5;
+
 /// Looks at the MX records of a domain: whether they are the expected ones, whether all the zone's servers agree, and
 /// whether each host has addresses that the world can reach.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
@@ -122,6 +125,10 @@ impl Kind for Mx {
 
     fn longest(&self, _: &MessageDefaults) -> Duration {
         self.within() * MOST_ROUNDS + Duration::from_secs(1)
+    }
+
+    fn patience(&self, _: &MessageDefaults) -> Duration {
+        self.within() * USUAL_ROUNDS + Duration::from_secs(1)
     }
 
     async fn run(&self, cx: &Context<'_>) -> Result<(), Failure> {

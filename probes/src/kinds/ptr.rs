@@ -100,7 +100,9 @@ impl Kind for Ptr {
         let wants_server_names = rules().any(|rule| {
             rule.matches == Some(Matches::ServerName) || rule.banner == Some(Banner::ServerName)
         });
-        if wants_server_names && names.nodes.is_empty() {
+        // Whoever looks at the nodes' addresses has been told.
+        let says_nodes = self.of.as_ref().is_some_and(|of| of.nodes.is_some());
+        if wants_server_names && names.nodes.is_empty() && !says_nodes {
             problems.push(
                 Problem::error(
                     "missing-key",

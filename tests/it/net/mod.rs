@@ -8,6 +8,7 @@ mod connect;
 mod dns_exchange;
 mod dns_kind;
 mod dns_proof;
+mod dnsbl_kind;
 mod mx;
 mod mx_kind;
 mod policy;

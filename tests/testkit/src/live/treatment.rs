@@ -229,6 +229,14 @@ impl Platform {
         )
     }
 
+    /// Lets a filter call itself otherwise, in its greeting and in its reply to EHLO.
+    ///
+    /// # Errors
+    /// The node does not start again.
+    pub fn call_itself(&mut self, node: Node, name: &str) -> io::Result<()> {
+        self.treat(node, [("myhostname", name.to_owned())])
+    }
+
     /// Lets a filter show another certificate, until the next call. Not a treatment:
     /// it may go together with one.
     ///
