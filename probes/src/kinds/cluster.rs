@@ -158,6 +158,10 @@ impl Kind for Cluster {
         }
     }
 
+    fn contacts(&self) -> Vec<&Template> {
+        self.domain.iter().map(|domain| &domain.value).collect()
+    }
+
     fn preview(&self, _: &MessageDefaults, _: Option<&Target>) -> Preview {
         let of = match &self.domain {
             Some(domain) => domain.source().to_owned(),

@@ -16,7 +16,7 @@ use crate::mx::{self, MOST_HOSTS, MxSet};
 use crate::names::{Ask, MOST_LINES, canonical, line, mistake, name_mistake, resolver_mistake};
 use crate::names::{zone, zone::Way};
 use crate::net::{Answer, Question, ask_failure, end_of_chain, server_words};
-use crate::observation::What;
+use crate::observation::{Observation, What};
 use crate::outcome::{Failure, Finding};
 use crate::phase::Phase;
 use crate::reason::Reason;
@@ -106,6 +106,10 @@ impl Kind for Mx {
                 .help("leave `ask: resolver` out, or give the port in `resolver`"),
             );
         }
+    }
+
+    fn contacts(&self) -> Vec<&Template> {
+        vec![&self.domain.value]
     }
 
     fn preview(&self, _: &MessageDefaults, _: Option<&Target>) -> Preview {
@@ -237,10 +241,7 @@ impl Asked {
         let Ok(MxSet { hosts, seen, .. }) = set else {
             return Vec::new();
         };
-        // What another resolver says is not what was seen before.
-        if resolver.is_none() {
-            cx.observe_all(seen);
-        }
+        cx.observe_all(seen.into_iter().map(|seen| seen.at(resolver)));
         cx.evidence(|evidence| {
             evidence.answers.extend(hosts.iter().map(|host| {
                 let addresses: Vec<String> =
@@ -253,10 +254,10 @@ impl Asked {
     }
 
     fn keep(&self, answer: &Answer, cx: &Context<'_>) {
-        let is_answer = ["NOERROR", "NXDOMAIN"].contains(&answer.rcode.as_str());
-        if is_answer && self.way.resolver.is_none() {
+        if ["NOERROR", "NXDOMAIN"].contains(&answer.rcode.as_str()) {
             let records = judge::records(&self.domain, answer);
-            cx.observe(What::Mx, &self.domain, &records);
+            let seen = Observation::new(What::Mx, &self.domain, &records);
+            cx.observe_all([seen.at(self.way.resolver)]);
         }
         let lines = answer.records.iter().map(|record| {
             line(&format!(

@@ -18,7 +18,7 @@ use crate::names::lookback::{self, ReverseNames};
 use crate::names::subject::{self, OfNodes, Owned, Subject};
 use crate::names::zone::AT_ONCE;
 use crate::names::{MOST_LINES, name_mistake, resolver_mistake};
-use crate::observation::What;
+use crate::observation::{Observation, What};
 use crate::outcome::{Failure, Finding};
 use crate::phase::Phase;
 use crate::setting::{Parsed, Period, Place, Problem, Spanned, Template};
@@ -142,6 +142,10 @@ impl Kind for Ptr {
         }
     }
 
+    fn contacts(&self) -> Vec<&Template> {
+        Subject::contacts(self.of.as_ref())
+    }
+
     fn preview(&self, _: &MessageDefaults, _: Option<&Target>) -> Preview {
         let greeting = match self.reads_greetings() {
             true => ", and read the greeting there",
@@ -201,11 +205,11 @@ impl Kind for Ptr {
                     .take(MOST_LINES),
             );
         });
-        // What another resolver says is not what was seen before.
-        for face in faces.iter().filter(|_| resolver.is_none()) {
+        for face in &faces {
             if let Ok(names) = &face.reverse.names {
                 let names = names.iter().map(|name| &name.name);
-                cx.observe(What::Ptr, face.of.address, names);
+                let seen = Observation::new(What::Ptr, face.of.address, names);
+                cx.observe_all([seen.at(resolver)]);
             }
         }
         if self.reads_greetings() {

@@ -142,6 +142,13 @@ impl Subject {
         }
     }
 
+    /// The address or the name that is written.
+    pub(crate) fn contacts(subject: Option<&Self>) -> Vec<&Template> {
+        let written = subject.map(|subject| [subject.address.as_ref(), subject.name.as_ref()]);
+        let written = written.into_iter().flatten().flatten();
+        written.map(|template| &template.value).collect()
+    }
+
     /// `the addresses of mail.example.net`.
     pub(crate) fn words(subject: Option<&Self>) -> String {
         match subject {

@@ -13,7 +13,7 @@ use crate::kinds::deliver::Family;
 use crate::names::canonical::listed;
 use crate::names::line;
 use crate::net::{Answer, AskError, Net, Question, RecordData, addresses, lookup, name_problem};
-use crate::observation::What;
+use crate::observation::{Observation, What};
 use crate::outcome::{Failure, Finding};
 use crate::reason::Reason;
 
@@ -46,8 +46,8 @@ pub(crate) struct Zone {
     pub(crate) name: String,
     /// The names of its name servers.
     names: Vec<String>,
-    /// They were found by the configured resolver.
-    is_usual: bool,
+    /// Who knows them.
+    resolver: Option<SocketAddr>,
     pub(crate) servers: Vec<Server>,
     /// Those that no route leads to.
     skipped: Vec<Server>,
@@ -81,9 +81,8 @@ impl Zone {
 
     /// Tells who is asked, and who is not.
     pub(crate) fn tell(&self, cx: &Context<'_>) {
-        if self.is_usual {
-            cx.observe(What::Ns, &self.name, &self.names);
-        }
+        let seen = Observation::new(What::Ns, &self.name, &self.names);
+        cx.observe_all([seen.at(self.resolver)]);
         if self.skipped.is_empty() {
             return;
         }
@@ -264,7 +263,7 @@ async fn addressed(
     Ok(Zone {
         name: zone,
         names,
-        is_usual: way.resolver.is_none(),
+        resolver: way.resolver,
         servers,
         skipped,
         findings,

@@ -1,6 +1,7 @@
 //! The program itself, as it is built, against the platform of real servers. See `tests/live/README.md`.
 
 mod aftermath;
+mod blackbox;
 mod certificates;
 mod changes;
 mod cluster;
@@ -17,6 +18,7 @@ mod names;
 mod names_lab;
 mod outages;
 mod paths;
+mod policy;
 mod prometheus;
 mod ptr;
 mod restart;

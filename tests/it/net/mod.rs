@@ -14,4 +14,5 @@ mod mx_kind;
 mod policy;
 mod ptr_kind;
 mod tls;
+mod tls_kind;
 mod tlsa_kind;

@@ -125,7 +125,7 @@ pub(super) async fn at(
         failures.push(too_many("addresses", addresses, MOST_ADDRESSES));
     }
     seen.failures = failures;
-    tell(&seen, way.resolver.is_none(), cx);
+    tell(&seen, way.resolver, cx);
     seen
 }
 
@@ -260,12 +260,10 @@ async fn reverse_names(nodes: &[Node], way: Way, net: &dyn Net) -> Vec<ReverseNa
         .await
 }
 
-/// Leaves what was seen as proof. What another resolver than the usual one says is not what was seen before.
-fn tell(seen: &Seen, is_usual: bool, cx: &Context<'_>) {
-    if is_usual {
-        for domain in &seen.domains {
-            cx.observe_all(domain.seen.iter().cloned());
-        }
+/// Leaves what was seen, as `resolver` says it, as proof.
+fn tell(seen: &Seen, resolver: Option<SocketAddr>, cx: &Context<'_>) {
+    for domain in &seen.domains {
+        cx.observe_all(domain.seen.iter().cloned().map(|seen| seen.at(resolver)));
     }
     let mut lines = Vec::new();
     for (domain, host) in seen.hosts() {
@@ -287,9 +285,10 @@ fn tell(seen: &Seen, is_usual: bool, cx: &Context<'_>) {
     }
     for known in &seen.reverse {
         lines.extend(known.lines());
-        if let (Ok(names), true) = (&known.names, is_usual) {
+        if let Ok(names) = &known.names {
             let names = names.iter().map(|name| &name.name);
-            cx.observe(What::Ptr, known.address, names);
+            let ptr = Observation::new(What::Ptr, known.address, names);
+            cx.observe_all([ptr.at(resolver)]);
         }
     }
     cx.evidence(|evidence| evidence.answers.extend(lines));
