@@ -98,6 +98,7 @@ pub(crate) async fn hear(visit: Visit<'_>, cx: &Context<'_>) -> Result<Introduct
             "after EHLO",
         ));
     }
+    cx.observe(What::Ehlo, visit.server, capabilities.to_string().lines());
     introduction.ehlo = Some(first_word(reply.first_line()));
     match visit.certificate {
         Some((name, trust)) if capabilities.has("STARTTLS") => {

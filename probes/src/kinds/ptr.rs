@@ -201,7 +201,8 @@ impl Kind for Ptr {
                     .take(MOST_LINES),
             );
         });
-        for face in &faces {
+        // What another resolver says is not what was seen before.
+        for face in faces.iter().filter(|_| resolver.is_none()) {
             if let Ok(names) = &face.reverse.names {
                 let names = names.iter().map(|name| &name.name);
                 let seen = Observation::new(What::Ptr, face.of.address, names);

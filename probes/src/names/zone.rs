@@ -46,6 +46,8 @@ pub(crate) struct Zone {
     pub(crate) name: String,
     /// The names of its name servers.
     names: Vec<String>,
+    /// They were found by the configured resolver.
+    is_usual: bool,
     pub(crate) servers: Vec<Server>,
     /// Those that no route leads to.
     skipped: Vec<Server>,
@@ -79,7 +81,9 @@ impl Zone {
 
     /// Tells who is asked, and who is not.
     pub(crate) fn tell(&self, cx: &Context<'_>) {
-        cx.observe(What::Ns, &self.name, &self.names);
+        if self.is_usual {
+            cx.observe(What::Ns, &self.name, &self.names);
+        }
         if self.skipped.is_empty() {
             return;
         }
@@ -260,6 +264,7 @@ async fn addressed(
     Ok(Zone {
         name: zone,
         names,
+        is_usual: way.resolver.is_none(),
         servers,
         skipped,
         findings,

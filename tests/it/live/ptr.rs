@@ -141,6 +141,8 @@ fn a_server_that_calls_itself_otherwise_is_named() -> io::Result<()> {
             .into_iter()
             .flat_map(|step| of_step(result, step))
             .flat_map(|check| &check.findings)
+            // That it is not as it was in the run before is another test's subject.
+            .filter(|finding| finding.reason != "changed")
             .map(|finding| format!("{}: {}", finding.reason, finding.message))
             .collect();
         told.sort();

@@ -74,6 +74,26 @@ async fn a_domain_in_good_order_passes_with_proof() {
     for (server, question) in net.questions() {
         assert_eq!(question.recursive, server.is_none(), "{question}");
     }
+    let seen: Vec<String> = outcome
+        .observations
+        .iter()
+        .map(|seen| format!("{} of {}", seen.what, seen.subject))
+        .collect();
+    for wanted in ["ns of example.test", "mx of example.test"] {
+        assert!(seen.iter().any(|seen| seen == wanted), "{seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_another_resolver_says_is_not_compared_with_what_was_seen_before() {
+    let other: SocketAddr = "127.0.0.9:5353".parse().unwrap();
+    let net = FakeNet::new()
+        .records_at(other, "d.test", "MX", &["10 mx1.test"])
+        .records_at(other, "mx1.test", "A", &["198.41.0.4"]);
+    let settings = json!({ "domain": "d.test", "ask": "resolver", "resolver": "127.0.0.9:5353" });
+    let outcome = run(&net, settings).await;
+    assert_eq!(lines(&outcome), [""; 0]);
+    assert_eq!(outcome.observations, []);
 }
 
 #[tokio::test]
