@@ -143,7 +143,7 @@ pub(super) fn start_log(global: &Global) {
         (false, _) => "postrider=debug,postrider_probes=debug,warn",
     };
     let _ = tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new(level))
+        .with_env_filter(filter(level))
         .with_writer(|| Log)
         .with_ansi(false)
         .without_time()
@@ -151,10 +151,15 @@ pub(super) fn start_log(global: &Global) {
         .try_init();
 }
 
+/// What the validator says of a stranger's answers stands in the findings; here it would be whole answers.
+fn filter(level: &str) -> tracing_subscriber::EnvFilter {
+    tracing_subscriber::EnvFilter::new(format!("{level},hickory_net=off"))
+}
+
 /// Logs of the daemon, for machines.
 pub(super) fn start_log_lines(level: &str, form: crate::daemon::Form) {
     let _ = tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new(level))
+        .with_env_filter(filter(level))
         .with_writer(|| Log)
         .event_format(crate::daemon::Line::new(form, crate::clock::now))
         .try_init();

@@ -129,12 +129,14 @@ async fn accept_what(site: &Site, call: Call) -> Result<Reply, Reply> {
     let asked = AcceptRequest {
         subject: name("subject", asked.subject)?,
         scenario: name("scenario", asked.scenario)?,
+        instance: name("instance", asked.instance)?,
         ..asked
     };
     let origin = Origin {
         user: visitor.user,
         address: visitor.address,
     };
+    tracing::info!(?asked, %origin, "asked to accept");
     let accepted = site
         .ask(move |control| async move { control.accept(asked, origin).await })
         .await?;

@@ -16,7 +16,7 @@ use crate::mx::{self, MOST_HOSTS, MxSet};
 use crate::names::{Ask, MOST_LINES, canonical, line, mistake, name_mistake, resolver_mistake};
 use crate::names::{zone, zone::Way};
 use crate::net::{Answer, Question, ask_failure, end_of_chain, server_words};
-use crate::observation::What;
+use crate::observation::{Observation, What};
 use crate::outcome::{Failure, Finding};
 use crate::phase::Phase;
 use crate::reason::Reason;
@@ -231,13 +231,10 @@ impl Asked {
         let net = cx.around.net;
         let set = mx::hosts_of(net, resolver, &self.domain, answer, Family::Both, within).await;
         // A null MX has no hosts; whether it is expected is known already.
-        let Ok(MxSet { hosts, .. }) = set else {
+        let Ok(MxSet { hosts, seen, .. }) = set else {
             return Vec::new();
         };
-        for host in hosts.iter().filter(|host| host.failure.is_none()) {
-            let addresses = host.addresses.iter().map(ToString::to_string);
-            cx.observe(What::Addresses, &host.name, addresses);
-        }
+        cx.observe_all(seen.into_iter().map(|seen| seen.at(resolver)));
         cx.evidence(|evidence| {
             evidence.answers.extend(hosts.iter().map(|host| {
                 let addresses: Vec<String> =
@@ -252,7 +249,8 @@ impl Asked {
     fn keep(&self, answer: &Answer, cx: &Context<'_>) {
         if ["NOERROR", "NXDOMAIN"].contains(&answer.rcode.as_str()) {
             let records = judge::records(&self.domain, answer);
-            cx.observe(What::Mx, &self.domain, &records);
+            let seen = Observation::new(What::Mx, &self.domain, &records);
+            cx.observe_all([seen.at(self.way.resolver)]);
         }
         let lines = answer.records.iter().map(|record| {
             line(&format!(

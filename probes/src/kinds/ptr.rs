@@ -18,7 +18,7 @@ use crate::names::lookback::{self, ReverseNames};
 use crate::names::subject::{self, OfNodes, Owned, Subject};
 use crate::names::zone::AT_ONCE;
 use crate::names::{MOST_LINES, name_mistake, resolver_mistake};
-use crate::observation::What;
+use crate::observation::{Observation, What};
 use crate::outcome::{Failure, Finding};
 use crate::phase::Phase;
 use crate::setting::{Parsed, Period, Place, Problem, Spanned, Template};
@@ -202,7 +202,8 @@ impl Kind for Ptr {
         for face in &faces {
             if let Ok(names) = &face.reverse.names {
                 let names = names.iter().map(|name| &name.name);
-                cx.observe(What::Ptr, face.of.address, names);
+                let seen = Observation::new(What::Ptr, face.of.address, names);
+                cx.observe_all([seen.at(resolver)]);
             }
         }
         if self.reads_greetings() {

@@ -101,6 +101,7 @@ impl Kind for Tls {
             let mut findings = seen.findings;
             if let Some(facts) = seen.facts {
                 findings.extend(judged(&rules, &facts, cx));
+                cx.observe_tls(endpoint.address, &facts);
                 shown.push(facts);
             }
             for mut finding in findings {

@@ -34,6 +34,17 @@ use crate::reason::Reason;
 const LONGEST_CHAIN: usize = 8;
 /// The extended error (RFC 8914) among the options of an answer.
 const EXTENDED_ERROR: u16 = 15;
+/// The extended errors about signatures, as IANA names them.
+const EXTENDED_ERRORS: [(u16, &str); 8] = [
+    (1, "Unsupported DNSKEY Algorithm"),
+    (2, "Unsupported DS Digest Type"),
+    (6, "DNSSEC Bogus"),
+    (7, "Signature Expired"),
+    (8, "Signature Not Yet Valid"),
+    (9, "DNSKEY Missing"),
+    (10, "RRSIGs Missing"),
+    (12, "NSEC Missing"),
+];
 /// The longest text of it that is quoted.
 const LONGEST_TEXT: usize = 200;
 
@@ -248,12 +259,16 @@ impl Claim<'_> {
         };
         let text = text.get(..LONGEST_TEXT).unwrap_or(text);
         let text = visible(&String::from_utf8_lossy(text));
-        let space = if text.is_empty() { "" } else { " " };
-        format!(
-            " ({} says: extended error {}{space}{text})",
-            self.who(),
-            u16::from_be_bytes(*code)
-        )
+        let code = u16::from_be_bytes(*code);
+        let meaning = EXTENDED_ERRORS
+            .iter()
+            .find(|(known, _)| *known == code)
+            .map_or_else(
+                || format!("extended error {code}"),
+                |(_, meaning)| (*meaning).to_owned(),
+            );
+        let colon = if text.is_empty() { "" } else { ": " };
+        format!("; {} says {meaning}{colon}{text}", self.who())
     }
 }
 

@@ -3,6 +3,7 @@
 
 use postrider_wire::address::{EhloName, HeaderText, HostName, Mailbox};
 use postrider_wire::bounded::{Limits, Line, LineReader, LiteralGuard, Overrun};
+use postrider_wire::greeting;
 use postrider_wire::message::authentication_results::{
     AuthenticationResults, MAX_PROPERTIES, MAX_RESULTS,
 };
@@ -10,6 +11,13 @@ use postrider_wire::message::bounce::{Bounce, MAX_RECIPIENTS, is_likely};
 use postrider_wire::message::header::{self, MAX_BODY, MAX_FIELDS};
 use postrider_wire::message::received::{self, MAX_HOPS, Received};
 use postrider_wire::message::tag::{self, EntryId, Tag, TagKey};
+use postrider_wire::policy::dkim_key::DkimKeyRecord;
+use postrider_wire::policy::dmarc::DmarcRecord;
+use postrider_wire::policy::mta_sts::{self, MAX_AGE, MAX_MX, Policy};
+use postrider_wire::policy::report_uri::{MAX_URIS, ReportUri};
+use postrider_wire::policy::spf_terms::{self, MAX_TERMS};
+use postrider_wire::policy::tag_list::{MAX_TAGS, TagList};
+use postrider_wire::policy::tls_rpt::TlsRptRecord;
 use postrider_wire::smtp::ehlo::{Capabilities, MAX_MECHANISMS};
 use postrider_wire::smtp::reply::{Reply, ReplyParser};
 use postrider_wire::smtp::{data, queue_id};
@@ -122,6 +130,50 @@ fn hostile_text() -> impl Strategy<Value = String> {
     hostile_bytes().prop_map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// Records and policies with pieces where they do not belong.
+fn policy_text() -> impl Strategy<Value = String> {
+    let words = vec![
+        "v=spf1 ",
+        "v=DKIM1; ",
+        "v=DMARC1; ",
+        "v=TLSRPTv1; ",
+        "v=STSv1; ",
+        "version: STSv1\n",
+        "mode: enforce\n",
+        "max_age: 1\n",
+        "mx: *.a.test\n",
+        "mx: a.test\r\n",
+        "id=1; ",
+        "p=AAEC; ",
+        "p=reject; ",
+        "sp=none; ",
+        "pct=10; ",
+        "rua=mailto:a%2Cb@c.test!10m",
+        "ruf=",
+        ",https://d.test/",
+        ",mailto:\"a%3B\"@b.test",
+        "; ",
+        "=",
+        ":",
+        "!",
+        "%",
+        ",",
+        " ",
+        "\t",
+        "\n",
+        "-all ",
+        "ip4:192.0.2.0/24 ",
+        "a:%{l/}.x.test//64 ",
+        "redirect=",
+        "include:",
+        "\u{1b}[2J",
+        "\u{202e}",
+        "ä",
+        "99999999999999999999",
+    ];
+    vec(select(words), 0..30).prop_map(|pieces| pieces.concat())
+}
+
 /// All lines up to the end or the overrun, bytes arriving in pieces of `size`.
 fn lines_in_pieces(limits: Limits, bytes: &[u8], size: usize) -> (Vec<Line>, Option<Overrun>) {
     let mut reader = LineReader::new(limits);
@@ -200,6 +252,14 @@ proptest! {
     }
 
     #[test]
+    fn what_is_steady_of_a_greeting_stays_so_and_is_no_longer(text in hostile_text()) {
+        let steady = greeting::steady(&text);
+        // A year of one character becomes a longer word.
+        prop_assert!(steady.len() <= text.len() * 6);
+        prop_assert_eq!(greeting::steady(&steady), steady);
+    }
+
+    #[test]
     fn capabilities_and_queue_ids_are_bounded_and_safe(lines in vec(hostile_text(), 0..6)) {
         let reply = Reply { code: 250, lines };
         prop_assert!(is_safe(&reply.to_string()));
@@ -208,6 +268,44 @@ proptest! {
         prop_assert!(capabilities.to_string().lines().all(is_safe));
         if let Some(id) = queue_id::from_reply(&reply) {
             prop_assert!(id.len() <= 128 && is_safe(&id));
+        }
+    }
+
+    #[test]
+    fn what_a_domain_says_of_its_mail_is_bounded_and_safe(text in policy_text()) {
+        let safe = |fault: &dyn std::fmt::Display| is_safe(&fault.to_string());
+        match spf_terms::terms(&text) {
+            Ok(terms) => prop_assert!(terms.len() <= MAX_TERMS),
+            Err(fault) => prop_assert!(safe(&fault)),
+        }
+        match TagList::parse(&text) {
+            Ok(list) => prop_assert!(list.iter().count() <= MAX_TAGS),
+            Err(fault) => prop_assert!(safe(&fault)),
+        }
+        match DkimKeyRecord::parse(&text) {
+            Ok(record) => prop_assert!(record.public.len() <= text.len()),
+            Err(fault) => prop_assert!(safe(&fault)),
+        }
+        match DmarcRecord::parse(&text) {
+            Ok(record) => {
+                prop_assert!(record.percent <= 100 && record.aggregate.len() <= MAX_URIS);
+                prop_assert!(record.faults.iter().all(|fault| safe(fault)));
+                for uri in record.aggregate.iter().chain(&record.failure) {
+                    prop_assert_eq!(&ReportUri::parse(&uri.to_string()).unwrap(), uri);
+                }
+            }
+            Err(fault) => prop_assert!(safe(&fault)),
+        }
+        match TlsRptRecord::parse(&text) {
+            Ok(record) => prop_assert!(record.reports.len() <= MAX_URIS),
+            Err(fault) => prop_assert!(safe(&fault)),
+        }
+        if let Err(fault) = mta_sts::record_id(&text) {
+            prop_assert!(safe(&fault));
+        }
+        match Policy::parse(text.as_bytes()) {
+            Ok(policy) => prop_assert!(policy.max_age <= MAX_AGE && policy.mx.len() <= MAX_MX),
+            Err(fault) => prop_assert!(safe(&fault)),
         }
     }
 

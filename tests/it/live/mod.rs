@@ -15,6 +15,7 @@ mod names;
 mod names_lab;
 mod outages;
 mod paths;
+mod policy;
 mod prometheus;
 mod restart;
 mod selection;

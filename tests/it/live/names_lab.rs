@@ -59,10 +59,10 @@ impl NamesLab {
             .env("LC_ALL", "C.UTF-8")
             .stdin(Stdio::null())
             .output()?;
-        serde_json::from_slice(&output.stdout).map_err(|error| {
-            let said = String::from_utf8_lossy(&output.stderr);
-            io::Error::other(format!("{error}: {said}"))
-        })
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!said.contains("hickory"), "{said}");
+        serde_json::from_slice(&output.stdout)
+            .map_err(|error| io::Error::other(format!("{error}: {said}")))
     }
 }
 

@@ -1,10 +1,11 @@
 //! Proofs (DNSSEC) from servers that answer badly, slowly or not at all: always an end, and never the zone's fault.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use hickory_resolver::proto::op::{Message, OpCode, ResponseCode};
+use hickory_resolver::proto::op::{Edns, Message, OpCode, ResponseCode};
+use hickory_resolver::proto::rr::rdata::opt::EdnsOption;
 use hickory_resolver::proto::rr::rdata::{A, CNAME};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use postrider_probes::net::{AskError, Net, Proven, Question, Security, SystemNet};
@@ -32,6 +33,7 @@ async fn prove(
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let address: SocketAddr = socket.local_addr().unwrap();
     let asked = AtomicUsize::new(0);
+    let proves = AtomicBool::new(false);
     let serve = async {
         let mut buffer = [0; 4096];
         loop {
@@ -39,8 +41,12 @@ async fn prove(
             let query = Message::from_vec(&buffer[..length]).unwrap();
             assert!(query.edns.as_ref().unwrap().flags().dnssec_ok);
             let number = asked.fetch_add(1, Ordering::Relaxed);
-            // Once as everybody asks, then for what there is, proven or not.
-            assert_eq!(query.metadata.checking_disabled, number > 0);
+            // As everybody asks, and from then on for what there is, proven or not.
+            let unchecked = query.metadata.checking_disabled;
+            assert_eq!(
+                proves.fetch_or(unchecked, Ordering::Relaxed) || unchecked,
+                unchecked
+            );
             let bytes = match reply(&query, number) {
                 Reply::Message(message) => message.to_vec().unwrap(),
                 Reply::Bytes(bytes) => bytes,
@@ -199,4 +205,48 @@ async fn what_nobody_asked_for_costs_no_question() {
     })
     .await;
     assert_eq!(many, few);
+}
+
+#[tokio::test]
+async fn what_the_resolver_says_of_its_refusal_is_quoted_and_made_safe() {
+    for (option, words) in [
+        (None, ""),
+        (Some(vec![0, 7]), " says Signature Expired"),
+        (
+            Some([vec![0, 6], b"no \x1b[2Jsignature".to_vec()].concat()),
+            " says DNSSEC Bogus: no \\x1b[2Jsignature",
+        ),
+        (Some(vec![1, 0, 0xff]), " says extended error 256: \u{fffd}"),
+        // Too short to be one.
+        (Some(vec![6]), ""),
+    ] {
+        let (proven, _) = prove("example.test", LONG, |query, number| {
+            if number > 0 {
+                let data = is_for(query, RecordType::A).then(an_address).flatten();
+                return Reply::Message(answer_to(query, data));
+            }
+            let mut answer = answer_to(query, None);
+            answer.metadata.response_code = ResponseCode::ServFail;
+            let mut edns = Edns::new();
+            if let Some(bytes) = &option {
+                edns.options_mut()
+                    .insert(EdnsOption::Unknown(15, bytes.clone()));
+            }
+            answer.set_edns(edns);
+            Reply::Message(answer)
+        })
+        .await;
+        let Security::Bogus(why) = proven.unwrap().security else {
+            panic!("not bogus");
+        };
+        let (ours, theirs) = why.split_once("; 127.0.0.1 port ").unwrap_or((&why, ""));
+        assert_eq!(
+            ours,
+            "example.test A has no signature (RRSIG), and its zone must be signed"
+        );
+        assert_eq!(
+            theirs.trim_start_matches(|c: char| c.is_ascii_digit()),
+            words
+        );
+    }
 }

@@ -79,18 +79,20 @@ mod tests {
 
     #[test]
     fn a_file_of_keys_is_read_or_refused_with_the_reason() {
-        let key = ". 3600 IN DNSKEY 257 3 13 aGVsbG8=";
+        let of = |owner: &str| {
+            format!(
+                "{owner} 3600 IN DNSKEY 257 3 13 Rjq3rN+mXKWQyLDd846fQ4zjREiKy+CA0CR5MbcMgG/2I9Cj3lTISAOqHquJSfgap3iKNWXhJ+l6XvainoxNEQ=="
+            )
+        };
+        let key = of(".");
         for (text, part) in [
-            (key.to_owned(), ""),
+            (key.clone(), ""),
             (
                 format!("; This is a key-signing key\n{key} ;;state=2\n\n"),
                 "",
             ),
             (String::new(), "holds no key"),
-            (
-                "example.test. IN DNSKEY 257 3 13 aGVsbG8=".to_owned(),
-                "holds no key",
-            ),
+            (of("example.test."), "holds no key"),
             (
                 ". IN DS 20326 8 2 E06D".to_owned(),
                 "is not a list of DNSKEY",
