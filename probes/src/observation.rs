@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use aws_lc_rs::digest;
 use postrider_wire::greeting;
@@ -114,6 +114,15 @@ impl Observation {
             values: values.collect(),
         }
     }
+
+    /// The same as this server has it, where that is not the usual resolver: it may see other names.
+    #[must_use]
+    pub fn at(mut self, server: Option<SocketAddr>) -> Self {
+        if let Some(server) = server {
+            self.subject.push_str(&format!(" at {server}"));
+        }
+        self
+    }
 }
 
 /// Tells the addresses of a name, each family by itself: who asks for one of them says nothing about the other.
@@ -146,7 +155,12 @@ pub fn of_family_subject(name: &str, ipv4: bool) -> String {
 pub fn of_tls(subject: impl fmt::Display, facts: &TlsFacts) -> impl Iterator<Item = Observation> {
     let subject = subject.to_string();
     let version = Observation::new(What::TlsVersion, &subject, [&facts.version]);
-    let certificate = Observation::new(What::Certificate, &subject, certificate(facts));
+    // A server may have one for each name that it is asked for.
+    let asked = match facts.host.as_str() {
+        "" => subject,
+        host => format!("{subject} as {host}"),
+    };
+    let certificate = Observation::new(What::Certificate, asked, certificate(facts));
     [version, certificate]
         .into_iter()
         .filter(|seen| !seen.values.is_empty())
@@ -387,6 +401,12 @@ mod tests {
         assert_ne!(told(&facts), told(&other));
         assert_eq!(told(&facts)[0], told(&other)[0]);
         assert_eq!(told(&TlsFacts::default()), []);
+        let named = TlsFacts {
+            host: "mx2.test".to_owned(),
+            ..facts.clone()
+        };
+        let subjects: Vec<String> = told(&named).into_iter().map(|seen| seen.subject).collect();
+        assert_eq!(subjects, ["192.0.2.1:25", "192.0.2.1:25 as mx2.test"]);
     }
 
     #[test]

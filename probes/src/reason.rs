@@ -45,6 +45,7 @@ reasons! {
     DmarcMismatch "dmarc-mismatch" Fail "The DMARC record is missing, invalid or not the expected one.";
     TlsRptMismatch "tls-rpt-mismatch" Fail "The TLS-RPT record is missing, invalid or not the expected one.";
     PtrMismatch "ptr-mismatch" Fail "The reverse name of an address is missing, is another one, or does not lead back.";
+    DnsblListed "dnsbl-listed" Fail "An address is on a block list.";
     DnsBogus "dns-bogus" Fail "The answer failed DNSSEC validation.";
     ConnectRefused "connect-refused" Fail "The address refused the connection.";
     ConnectTimeout "connect-timeout" Fail "The address did not answer the connection attempt in time.";
@@ -104,6 +105,7 @@ reasons! {
     ClockSkew "clock-skew" Error "The probe's clock is wrong.";
     SecretMissing "secret-missing" Error "A secret that the check needs is not there.";
     SecretUnreadable "secret-unreadable" Error "A secret that the check needs cannot be read.";
+    CannotAsk "cannot-ask" Error "A block list does not answer as a block list must, so nothing is known.";
     CannotObserve "cannot-observe" Error "The mailbox could not be read, so delivery is unknown.";
     Overrun "overrun" Error "The check did not end within its time limit, and that was not a server's doing.";
     StoreFailed "store-failed" Error "The probe's own store cannot be written.";

@@ -16,6 +16,8 @@ pub use judge::{Judgement, Verdict, accept, look};
 
 /// Values of one baseline that are all right at the same time.
 pub const MOST_ACCEPTED: usize = 8;
+/// Characters of a list of values in a sentence: a certificate fits.
+const LONGEST: usize = 500;
 /// Who accepted what was seen first.
 pub const FIRST: &str = "first sighting";
 
@@ -195,13 +197,14 @@ impl Change {
 /// Of a single value both, of a set what came and what went.
 fn sentence(key: &Key, before: &Values, since: Timestamp, after: &Values) -> String {
     let since = since.strftime("%F");
+    let [before_text, after_text] = [before, after].map(|values| short(values.to_string()));
     if before.len() <= 1 && after.len() <= 1 {
         let was = if key.what.noun().ends_with('s') {
             "were"
         } else {
             "was"
         };
-        return format!("{key} {was} {before} since {since}, now {after}");
+        return format!("{key} {was} {before_text} since {since}, now {after_text}");
     }
     let gone = shown(before.without(after));
     let new = shown(after.without(before));
@@ -211,11 +214,19 @@ fn sentence(key: &Key, before: &Values, since: Timestamp, after: &Values) -> Str
         .map(|(word, values)| format!("{word} {values}"))
         .collect();
     format!(
-        "{key}: {} (before, since {since}: {before})",
+        "{key}: {} (before, since {since}: {before_text})",
         difference.join("; ")
     )
 }
 
 fn shown<'v>(values: impl Iterator<Item = &'v str>) -> String {
-    values.collect::<Vec<_>>().join(", ")
+    short(values.collect::<Vec<_>>().join(", "))
+}
+
+/// A thousand records do not stand in a sentence.
+fn short(text: String) -> String {
+    if text.chars().count() <= LONGEST {
+        return text;
+    }
+    text.chars().take(LONGEST).chain(['…']).collect()
 }

@@ -309,6 +309,25 @@ fn sentences_give_before_and_after() {
 }
 
 #[test]
+fn a_sentence_is_not_longer_than_a_paragraph() {
+    let many = |last: &str| {
+        let names = (0..60).map(|number| format!("10 {number}{}.test", "x".repeat(200)));
+        Observation::new(What::Mx, "example.net", names.chain([last.to_owned()]))
+    };
+    let known = look(None, &many("a"), &by("R"), at(0), &Rules::default())
+        .remember
+        .unwrap();
+    let judged = look(Some(&known), &many("b"), &by("R"), at(1), &Rules::default());
+    let sentence = judged.change.unwrap().sentence();
+    assert!(
+        sentence.starts_with(
+            "MX records of example.net: gone a; new b (before, since 2026-11-01: 10 0x"
+        )
+    );
+    assert!(sentence.chars().count() < 700, "{sentence}");
+}
+
+#[test]
 fn an_operator_accepts_the_new_value_alone_or_beside_the_old_one() {
     let none = Rules::default();
     let known = look(None, &banner("a"), &by("R"), at(0), &none)

@@ -208,6 +208,7 @@ fn accept(global: &Global, args: &Accept, output: &Output) -> Result<Exit, Probl
         scenario: args.scenario.clone(),
         all: args.all,
         also: args.also,
+        instance: None,
     };
     if !request.selects() {
         return Err(Problem::usage(anyhow::anyhow!(
@@ -237,16 +238,17 @@ async fn accept_here(
     request: &AcceptRequest,
 ) -> Result<Acceptance, Problem> {
     let directory = session::stored(global)?;
-    if Reader::open(&directory)
-        .map_err(Problem::not_tested)?
-        .is_none()
-    {
+    let Some(reader) = Reader::open(&directory).map_err(Problem::not_tested)? else {
         return Err(Problem::usage(anyhow::anyhow!("nothing is remembered yet")));
-    }
+    };
     match Store::open(&directory).await {
         Ok(store) => in_store(store, request).await,
         Err(error @ StoreError::InUse { .. }) => {
-            let asked = by_daemon(args, Uri::from_static(LOCAL), request).await;
+            let request = AcceptRequest {
+                instance: Some(reader.instance().map_err(Problem::not_tested)?),
+                ..request.clone()
+            };
+            let asked = by_daemon(args, Uri::from_static(LOCAL), &request).await;
             asked.map_err(|problem| Problem {
                 error: anyhow::anyhow!("{error}, and {:#}", problem.error),
                 ..problem
@@ -301,6 +303,7 @@ async fn by_daemon(
         "scenario": request.scenario,
         "all": request.all,
         "also": request.also,
+        "instance": request.instance,
     });
     let asked = client.post("/api/v1/baselines/accept", body.to_string());
     let Reply { status, text } = asked.await.map_err(Problem::not_tested)?;

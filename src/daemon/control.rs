@@ -104,7 +104,12 @@ impl Control for Daemon {
                 scenario,
                 all: _,
                 also,
+                instance,
             } = request;
+            let ours = &self.0.store.identity().instance;
+            if instance.is_some_and(|instance| instance != *ours) {
+                return Err(Unavailable("this daemon keeps another store".to_owned()));
+            }
             let selection = Selection {
                 what,
                 subject,

@@ -92,6 +92,19 @@ pub(super) const PTR_MISMATCH: Text = Text {
     ],
 };
 
+pub(super) const DNSBL_LISTED: Text = Text {
+    meaning: "A block list names the address. Receivers that heed the list refuse its mail, or score it as spam. The list's test entries were right, so it is its true answer.",
+    causes: &[
+        "Spam or infected mail was sent from there: by a customer, a stolen password, an open form.",
+        "The address had another owner before, or the whole network is listed.",
+        "The list names addresses that should not send at all; each answer has its meaning, which the list's own pages explain.",
+    ],
+    advice: &[
+        "Read the list's own words in the line, find the cause and stop it; only then ask to be removed.",
+        "Give the answers their `meanings`, and a list that few receivers heed `when_listed: degrade`.",
+    ],
+};
+
 pub(super) const BOGUS: Text = Text {
     meaning: "The zone is signed and the signatures do not prove the answer. Senders that validate treat the domain as unreachable.",
     causes: &[

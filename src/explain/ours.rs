@@ -73,6 +73,19 @@ pub(super) const SECRET_UNREADABLE: Text = Text {
     advice: &["Make it readable for that user alone (`chown`, mode 0400), not for all."],
 };
 
+pub(super) const CANNOT_ASK: Text = Text {
+    meaning: "A block list could not be asked, so it is not known whether the address is on it: no answer, a refusal, an answer that no block list gives, or test entries that are wrong.",
+    causes: &[
+        "The list refuses questions that come through a public resolver, or too many of them.",
+        "A resolver on the way rewrites names that do not exist.",
+        "The list has been shut down: then it lists nobody, or everybody.",
+    ],
+    advice: &[
+        "Ask through a resolver of your own (`resolver:`), and register with the list if it wants that.",
+        "`dig 2.0.0.127.LIST` must answer in 127.0.0.0/8, and `dig 1.0.0.127.LIST` must not exist (RFC 5782).",
+    ],
+};
+
 pub(super) const CANNOT_OBSERVE: Text = Text {
     meaning: "The mailbox could not be read, so nobody knows whether the mail arrived. We never call a mail lost because IMAP was down.",
     causes: &[

@@ -3,7 +3,7 @@
 use super::Text;
 
 pub(super) const NOT_OFFERED: Text = Text {
-    meaning: "The check needs TLS and the server's EHLO has no STARTTLS, so nothing was sent.",
+    meaning: "The check needs TLS and the server does not offer it: no STARTTLS in its EHLO, its IMAP or ManageSieve capabilities, no STLS in POP3; or it refused when it was asked. Nothing was sent.",
     causes: &[
         "The certificate or key could not be loaded at the last restart, and the server went on without TLS.",
         "A middle box hides STARTTLS (`XXXXXXXX` in the list of keywords is its trace).",
@@ -29,7 +29,7 @@ pub(super) const HANDSHAKE: Text = Text {
 };
 
 pub(super) const CERTIFICATE: Text = Text {
-    meaning: "The certificate is expired or not valid yet, is signed by nobody that is trusted, carries another name, or ends sooner than `valid_for`. It is checked against the MX name although the connection goes to an address.",
+    meaning: "The certificate is expired or not valid yet, is signed by nobody that is trusted, carries another name, ends sooner than `valid_for`, or breaks a rule of the kind `tls`: names, issuer, key, signature, fingerprint. It is checked against the host's name although the connection goes to an address.",
     causes: &[
         "It was renewed and the server was not reloaded, or only on some of the nodes.",
         "The MX name is not among its names: it carries the server's own name only.",
@@ -42,7 +42,7 @@ pub(super) const CERTIFICATE: Text = Text {
 };
 
 pub(super) const VERSION: Text = Text {
-    meaning: "There is no common protocol: this probe speaks TLS 1.2 and 1.3 with authenticated (AEAD) ciphers and ephemeral keys, and the server wants something older.",
+    meaning: "There is no common protocol: this probe speaks TLS 1.2 and 1.3 with authenticated (AEAD) ciphers and ephemeral keys, and the server wants something older. Or the kind `tls` found a version or cipher suite offered that `not_versions` or `not_ciphers` forbid, or one missing that `versions` or `ciphers` want.",
     causes: &[
         "The server knows TLS 1.0 or 1.1 only, or only CBC or plain-RSA cipher suites.",
         "A very old library, or a very old setting on a new one.",

@@ -441,6 +441,12 @@ fn phases_replies_look_ups_and_certificates_are_taken_from_the_check() {
             not_after: Some(at(1000)),
             ..TlsFacts::default()
         });
+        outcome.evidence.more_tls.push(TlsFacts {
+            host: "mx1.example.net".to_owned(),
+            address: Some(([192, 0, 2, 11], 993).into()),
+            not_after: Some(at(2000)),
+            ..TlsFacts::default()
+        });
         if arrived {
             outcome.evidence.arrivals.push(ArrivalFacts {
                 mailbox: "alice".to_owned(),
@@ -488,6 +494,8 @@ fn phases_replies_look_ups_and_certificates_are_taken_from_the_check() {
     assert_eq!(replies("dot", "5xx").as_deref(), Some("2"));
     let certificate = r#"postrider_certificate_not_after_timestamp_seconds{scenario="flow",step="primary",host="mx1.example.net",address="192.0.2.10",port="25"}"#;
     assert_eq!(get(certificate).as_deref(), Some("1790001000"));
+    let other = r#"postrider_certificate_not_after_timestamp_seconds{scenario="flow",step="primary",host="mx1.example.net",address="192.0.2.11",port="993"}"#;
+    assert_eq!(get(other).as_deref(), Some("1790002000"));
 }
 
 #[test]

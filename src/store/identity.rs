@@ -16,6 +16,20 @@ pub struct Identity {
     pub key: TagKey,
 }
 
+/// The name of the instance, without its key.
+pub(super) fn instance(connection: &Connection) -> Result<String, Fault> {
+    let bytes: Vec<u8> = connection.query_row(
+        "SELECT value FROM meta WHERE name = 'instance_id'",
+        [],
+        |row| row.get(0),
+    )?;
+    Ok(shown(&bytes))
+}
+
+fn shown(instance: &[u8]) -> String {
+    instance.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 pub(super) fn load_or_make(connection: &mut Connection) -> Result<Identity, Fault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for (name, length) in [("instance_id", 8), ("instance_key", TagKey::MIN_LENGTH)] {
@@ -45,7 +59,7 @@ pub(super) fn load_or_make(connection: &mut Connection) -> Result<Identity, Faul
         .map_err(|error| Fault::Content(format!("instance_key: {error}")))?;
     transaction.commit()?;
     Ok(Identity {
-        instance: instance.iter().map(|byte| format!("{byte:02x}")).collect(),
+        instance: shown(&instance),
         key,
     })
 }

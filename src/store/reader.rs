@@ -12,7 +12,7 @@ use super::database::{BUSY_TIMEOUT, FILE_NAME};
 use super::error::{Fault, StoreError};
 use super::ledger::{self, Verification};
 use super::runs::{self, RunSearch};
-use super::{lock, schema};
+use super::{identity, lock, schema};
 use crate::result::RunHead;
 
 /// A report reads the hours of a period again for each series; the negative number means KiB.
@@ -129,6 +129,14 @@ impl Reader {
     #[must_use]
     pub fn is_in_use(&self) -> bool {
         self.path.parent().is_some_and(lock::is_held)
+    }
+
+    /// Which instance's store this is.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn instance(&self) -> Result<String, StoreError> {
+        self.read(identity::instance)
     }
 
     /// The newest run.

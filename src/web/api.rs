@@ -89,7 +89,7 @@ async fn start(site: &Site, call: Call) -> Result<Reply, Reply> {
         .ask(move |control| async move { control.start_run(scenario, origin).await })
         .await?;
     let run = started.map_err(refused)?;
-    let place = HeaderValue::try_from(format!("/api/v1/runs/{run}"));
+    let place = HeaderValue::try_from(format!("{}/api/v1/runs/{run}", site.route_prefix));
     let mut reply = answer::json(StatusCode::ACCEPTED, &RunStarted { run });
     if let Ok(place) = place {
         reply.headers_mut().insert(LOCATION, place);
@@ -129,12 +129,14 @@ async fn accept_what(site: &Site, call: Call) -> Result<Reply, Reply> {
     let asked = AcceptRequest {
         subject: name("subject", asked.subject)?,
         scenario: name("scenario", asked.scenario)?,
+        instance: name("instance", asked.instance)?,
         ..asked
     };
     let origin = Origin {
         user: visitor.user,
         address: visitor.address,
     };
+    tracing::info!(?asked, %origin, "asked to accept");
     let accepted = site
         .ask(move |control| async move { control.accept(asked, origin).await })
         .await?;

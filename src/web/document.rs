@@ -137,6 +137,9 @@ pub struct AcceptRequest {
     /// What was right before stays right.
     #[serde(default)]
     pub also: bool,
+    /// Only if this is the instance: who asks the daemon of a store must not meet another one.
+    #[serde(default)]
+    pub instance: Option<String>,
 }
 
 impl AcceptRequest {

@@ -35,6 +35,14 @@ pub struct Flags {
         value_parser = external_url
     )]
     external_url: Option<Uri>,
+    /// Path before every route, as /mail; a proxy that passes it on needs it
+    #[arg(
+        long = "web.route-prefix",
+        value_name = "PATH",
+        env = "POSTRIDER_WEB_ROUTE_PREFIX",
+        value_parser = route_prefix
+    )]
+    route_prefix: Option<String>,
     /// Let /-/reload reload the configuration; SIGHUP always does
     #[arg(long = "web.enable-lifecycle", value_parser = clap::builder::FalseyValueParser::new(), env = "POSTRIDER_WEB_ENABLE_LIFECYCLE")]
     enable_lifecycle: bool,
@@ -56,6 +64,7 @@ impl Flags {
             config_file: self.config_file.clone(),
             external_url: self.external_url.clone(),
             enable_lifecycle: self.enable_lifecycle,
+            route_prefix: self.route_prefix.clone().unwrap_or_default(),
             limits: Limits::default(),
         }
     }
@@ -67,6 +76,20 @@ fn external_url(text: &str) -> Result<Uri, String> {
         return Ok(uri);
     }
     Err("write it in full, as https://postrider.example.org/".to_owned())
+}
+
+/// With a slash in front and none at the end; `/` is no prefix.
+fn route_prefix(text: &str) -> Result<String, String> {
+    let bare = text.trim_matches('/');
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~');
+    let good = |part: &str| !matches!(part, "" | "." | "..") && part.chars().all(plain);
+    if bare.is_empty() {
+        return Ok(String::new());
+    }
+    match bare.split('/').all(good) {
+        true => Ok(format!("/{bare}")),
+        false => Err("write it as /mail or /mail/probe: letters, digits and -._~".to_owned()),
+    }
 }
 
 #[cfg(test)]
@@ -109,6 +132,23 @@ mod tests {
                 flags(&[&format!("--web.external-url={url}")]).is_err(),
                 "{url}"
             );
+        }
+    }
+
+    #[test]
+    fn a_route_prefix_has_a_slash_in_front_and_none_behind() {
+        for (text, wanted) in [
+            ("/", Some("")),
+            ("mail", Some("/mail")),
+            ("/mail/", Some("/mail")),
+            ("/mail/probe.1", Some("/mail/probe.1")),
+            ("/a//b", None),
+            ("/../x", None),
+            ("/{id}", None),
+            ("/a b", None),
+            ("/a?b", None),
+        ] {
+            assert_eq!(route_prefix(text).ok().as_deref(), wanted, "{text}");
         }
     }
 }

@@ -53,6 +53,8 @@ pub struct Settings {
     pub external_url: Option<Uri>,
     /// `/-/reload` works.
     pub enable_lifecycle: bool,
+    /// What stands before every route, as `/mail`; empty by default.
+    pub route_prefix: String,
     /// Bounds.
     pub limits: Limits,
 }

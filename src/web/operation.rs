@@ -106,7 +106,7 @@ pub(super) async fn index(site: Arc<Site>, _call: Call) -> Reply {
             escape(&mistakes)
         )
     });
-    let rows = rows();
+    let rows = rows(&site.route_prefix);
     answer::page(format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>Postrider</title></head>\n<body>\n\
          <h1>Postrider {}</h1>\n{banner}<table>\n{rows}</table>\n</body>\n</html>\n",
@@ -115,11 +115,11 @@ pub(super) async fn index(site: Arc<Site>, _call: Call) -> Reply {
 }
 
 /// The routes, as rows of a table.
-fn rows() -> String {
+fn rows(prefix: &str) -> String {
     ROUTES
         .iter()
         .map(|route| {
-            let path = escape(route.path);
+            let path = escape(&format!("{prefix}{}", route.path));
             let shown = if route.methods == Methods::Get && !path.contains('{') {
                 format!("<a href=\"{path}\">{path}</a>")
             } else {

@@ -131,7 +131,14 @@ pub(super) fn router(site: &Arc<Site>) -> Router {
                 },
             )
         });
-        router.route(path, methods)
+        let prefix = &site.route_prefix;
+        match path {
+            // `/mail` is what people write, `/mail/` what the table says.
+            "/" if !prefix.is_empty() => router
+                .route(prefix, methods.clone())
+                .route(&format!("{prefix}/"), methods),
+            _ => router.route(&format!("{prefix}{path}"), methods),
+        }
     });
     router.fallback(|| async { answer::problem(StatusCode::NOT_FOUND, "there is nothing here") })
 }

@@ -240,6 +240,7 @@ pub(super) fn site(
         Arc::new(guarded),
         settings.enable_lifecycle,
         settings.external_url.clone(),
+        settings.route_prefix.clone(),
         control,
         tokio::runtime::Handle::current(),
     ))

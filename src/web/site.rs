@@ -27,6 +27,7 @@ pub(super) struct Site {
     pub(super) logins: Logins,
     pub(super) enable_lifecycle: bool,
     pub(super) external_url: Option<Uri>,
+    pub(super) route_prefix: String,
     daemon: Daemon,
     reads: Arc<Semaphore>,
     expositions: Arc<Semaphore>,
@@ -46,6 +47,7 @@ impl Site {
         guarded: Arc<Guarded>,
         enable_lifecycle: bool,
         external_url: Option<Uri>,
+        route_prefix: String,
         control: Arc<dyn Control>,
         runtime: Handle,
     ) -> Self {
@@ -54,6 +56,7 @@ impl Site {
             logins: Logins::default(),
             enable_lifecycle,
             external_url,
+            route_prefix,
             daemon: Daemon {
                 control,
                 runtime,

@@ -13,6 +13,7 @@ use crate::dialogue::smtp::{self, Session};
 use crate::dialogue::stream::BoxStream;
 use crate::limit::Awaited;
 use crate::net::connect_failure;
+use crate::observation::What;
 use crate::outcome::{Failure, Mark, SmtpFacts, TlsFacts};
 use crate::phase::Phase;
 use crate::reason::Reason;
@@ -78,6 +79,7 @@ pub(crate) async fn hear(visit: Visit<'_>, cx: &Context<'_>) -> Result<Introduct
             "as greeting",
         ));
     }
+    cx.observe(What::Banner, visit.server, [greeting.text()]);
     let mut introduction = Introduction {
         banner: first_word(greeting.first_line()),
         ehlo: None,
@@ -169,6 +171,7 @@ async fn encrypt(
             facts.names.join(", ")
         ),
     );
+    cx.observe_tls(server, &facts);
     cx.evidence(|evidence| evidence.tls = Some(facts.clone()));
     Session::new(cx, stream, true).quit().await;
     Ok(facts)

@@ -17,6 +17,7 @@ pub mod deliver;
 pub mod dkim;
 pub mod dmarc;
 pub mod dns;
+pub mod dnsbl;
 pub mod imap;
 pub mod mta_sts;
 pub mod mx;
@@ -38,6 +39,8 @@ probe_kinds! {
     dmarc::Dmarc,
     /// Asks for a record set and compares it exactly.
     dns::Dns,
+    /// Asks DNS block lists for addresses, after their test entries.
+    dnsbl::Dnsbl,
     /// Logs in to a mailbox, opens a folder and reads its newest message, each timed.
     imap::Imap,
     /// Fetches the MTA-STS policy of a domain over HTTPS, and holds the MX hosts against it.

@@ -16,7 +16,7 @@ use crate::mx::{self, MOST_HOSTS, MxSet};
 use crate::names::{Ask, MOST_LINES, canonical, line, mistake, name_mistake, resolver_mistake};
 use crate::names::{zone, zone::Way};
 use crate::net::{Answer, Question, ask_failure, end_of_chain, server_words};
-use crate::observation::What;
+use crate::observation::{Observation, What};
 use crate::outcome::{Failure, Finding};
 use crate::phase::Phase;
 use crate::reason::Reason;
@@ -28,6 +28,9 @@ const WITHIN: Duration = Duration::from_secs(5);
 /// The longest time in units of one question's: the MX set, the zone's servers (twice the last round), the hosts.
 const MOST_ROUNDS: u32 =
     1 + zone::MOST_ROUNDS + zone::ASK_ROUNDS + (MOST_HOSTS / mx::AT_ONCE) as u32 + 1;
+
+/// A domain in good order is looked at in so many: MX, name servers, their addresses, their answers, the hosts.
+const USUAL_ROUNDS: u32 = 5;
 
 /// Looks at the MX records of a domain: whether they are the expected ones, whether all the zone's servers agree, and
 /// whether each host has addresses that the world can reach.
@@ -105,6 +108,10 @@ impl Kind for Mx {
         }
     }
 
+    fn contacts(&self) -> Vec<&Template> {
+        vec![&self.domain.value]
+    }
+
     fn preview(&self, _: &MessageDefaults, _: Option<&Target>) -> Preview {
         let whom = match self.ask {
             Ask::Resolver => "the resolver",
@@ -118,6 +125,10 @@ impl Kind for Mx {
 
     fn longest(&self, _: &MessageDefaults) -> Duration {
         self.within() * MOST_ROUNDS + Duration::from_secs(1)
+    }
+
+    fn patience(&self, _: &MessageDefaults) -> Duration {
+        self.within() * USUAL_ROUNDS + Duration::from_secs(1)
     }
 
     async fn run(&self, cx: &Context<'_>) -> Result<(), Failure> {
@@ -227,13 +238,10 @@ impl Asked {
         let net = cx.around.net;
         let set = mx::hosts_of(net, resolver, &self.domain, answer, Family::Both, within).await;
         // A null MX has no hosts; whether it is expected is known already.
-        let Ok(MxSet { hosts, .. }) = set else {
+        let Ok(MxSet { hosts, seen, .. }) = set else {
             return Vec::new();
         };
-        for host in hosts.iter().filter(|host| host.failure.is_none()) {
-            let addresses = host.addresses.iter().map(ToString::to_string);
-            cx.observe(What::Addresses, &host.name, addresses);
-        }
+        cx.observe_all(seen.into_iter().map(|seen| seen.at(resolver)));
         cx.evidence(|evidence| {
             evidence.answers.extend(hosts.iter().map(|host| {
                 let addresses: Vec<String> =
@@ -248,7 +256,8 @@ impl Asked {
     fn keep(&self, answer: &Answer, cx: &Context<'_>) {
         if ["NOERROR", "NXDOMAIN"].contains(&answer.rcode.as_str()) {
             let records = judge::records(&self.domain, answer);
-            cx.observe(What::Mx, &self.domain, &records);
+            let seen = Observation::new(What::Mx, &self.domain, &records);
+            cx.observe_all([seen.at(self.way.resolver)]);
         }
         let lines = answer.records.iter().map(|record| {
             line(&format!(

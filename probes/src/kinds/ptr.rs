@@ -18,7 +18,7 @@ use crate::names::lookback::{self, ReverseNames};
 use crate::names::subject::{self, OfNodes, Owned, Subject};
 use crate::names::zone::AT_ONCE;
 use crate::names::{MOST_LINES, name_mistake, resolver_mistake};
-use crate::observation::What;
+use crate::observation::{Observation, What};
 use crate::outcome::{Failure, Finding};
 use crate::phase::Phase;
 use crate::setting::{Parsed, Period, Place, Problem, Spanned, Template};
@@ -100,7 +100,9 @@ impl Kind for Ptr {
         let wants_server_names = rules().any(|rule| {
             rule.matches == Some(Matches::ServerName) || rule.banner == Some(Banner::ServerName)
         });
-        if wants_server_names && names.nodes.is_empty() {
+        // Whoever looks at the nodes' addresses has been told.
+        let says_nodes = self.of.as_ref().is_some_and(|of| of.nodes.is_some());
+        if wants_server_names && names.nodes.is_empty() && !says_nodes {
             problems.push(
                 Problem::error(
                     "missing-key",
@@ -202,7 +204,8 @@ impl Kind for Ptr {
         for face in &faces {
             if let Ok(names) = &face.reverse.names {
                 let names = names.iter().map(|name| &name.name);
-                cx.observe(What::Ptr, face.of.address, names);
+                let seen = Observation::new(What::Ptr, face.of.address, names);
+                cx.observe_all([seen.at(resolver)]);
             }
         }
         if self.reads_greetings() {

@@ -101,6 +101,7 @@ impl Kind for Tls {
             let mut findings = seen.findings;
             if let Some(facts) = seen.facts {
                 findings.extend(judged(&rules, &facts, cx));
+                cx.observe_tls(endpoint.address, &facts);
                 shown.push(facts);
             }
             for mut finding in findings {
@@ -147,6 +148,9 @@ fn judged(rules: &[(Wanted, bool)], facts: &TlsFacts, cx: &Context<'_>) -> Vec<F
 /// Leaves the facts as evidence: the first address's where a single one is shown.
 fn tell(cx: &Context<'_>, shown: Vec<TlsFacts>) {
     let Some(first) = shown.first() else { return };
+    if first.insecure {
+        cx.note("insecure: certificate not checked");
+    }
     if !first.version.is_empty() {
         cx.note(first.version.clone());
     }

@@ -107,6 +107,15 @@ impl Kind for Tlsa {
         self.port.map(|port| port.value)
     }
 
+    fn contacts(&self) -> Vec<&Template> {
+        let named = [&self.host, &self.domain, &self.to_address];
+        named
+            .into_iter()
+            .flatten()
+            .map(|name| &name.value)
+            .collect()
+    }
+
     fn preview(&self, _: &MessageDefaults, target: Option<&Target>) -> Preview {
         let host = match (&self.host, target) {
             (Some(host), _) => host.source().to_owned(),

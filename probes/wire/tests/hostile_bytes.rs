@@ -3,6 +3,7 @@
 
 use postrider_wire::address::{EhloName, HeaderText, HostName, Mailbox};
 use postrider_wire::bounded::{Limits, Line, LineReader, LiteralGuard, Overrun};
+use postrider_wire::greeting;
 use postrider_wire::message::authentication_results::{
     AuthenticationResults, MAX_PROPERTIES, MAX_RESULTS,
 };
@@ -10,11 +11,20 @@ use postrider_wire::message::bounce::{Bounce, MAX_RECIPIENTS, is_likely};
 use postrider_wire::message::header::{self, MAX_BODY, MAX_FIELDS};
 use postrider_wire::message::received::{self, MAX_HOPS, Received};
 use postrider_wire::message::tag::{self, EntryId, Tag, TagKey};
+use postrider_wire::policy::dkim_key::DkimKeyRecord;
+use postrider_wire::policy::dmarc::DmarcRecord;
+use postrider_wire::policy::mta_sts::{self, MAX_AGE, MAX_MX, Policy};
+use postrider_wire::policy::report_uri::{MAX_URIS, ReportUri};
+use postrider_wire::policy::spf_terms::{self, MAX_TERMS};
+use postrider_wire::policy::tag_list::{MAX_TAGS, TagList};
+use postrider_wire::policy::tls_rpt::TlsRptRecord;
 use postrider_wire::smtp::ehlo::{Capabilities, MAX_MECHANISMS};
 use postrider_wire::smtp::reply::{Reply, ReplyParser};
 use postrider_wire::smtp::{data, queue_id};
 use postrider_wire::text::{RemoteText, visible};
+use postrider_wire::tls::{Answer, AnswerReader, Hello, NotTls, Version, client_hello};
 use postrider_wire::tlsa::Tlsa;
+use postrider_wire::{pop3, sieve};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -93,6 +103,14 @@ fn hostile_bytes() -> impl Strategy<Value = Vec<u8>> {
         b"> ",
         b"[",
         b"]",
+        b"\x16\x03\x03\x00\x2a",
+        b"\x15\x03\x03\x00\x02",
+        b"\x02\x00\x00\x26\x03\x03",
+        b"\x00\x2b\x00\x02\x03\x04",
+        b"+OK ",
+        b"-ERR ",
+        b"STLS",
+        b"\"STARTTLS\"",
         b"IPv6:",
         b"::1",
         b"<",
@@ -110,6 +128,50 @@ fn hostile_bytes() -> impl Strategy<Value = Vec<u8>> {
 
 fn hostile_text() -> impl Strategy<Value = String> {
     hostile_bytes().prop_map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Records and policies with pieces where they do not belong.
+fn policy_text() -> impl Strategy<Value = String> {
+    let words = vec![
+        "v=spf1 ",
+        "v=DKIM1; ",
+        "v=DMARC1; ",
+        "v=TLSRPTv1; ",
+        "v=STSv1; ",
+        "version: STSv1\n",
+        "mode: enforce\n",
+        "max_age: 1\n",
+        "mx: *.a.test\n",
+        "mx: a.test\r\n",
+        "id=1; ",
+        "p=AAEC; ",
+        "p=reject; ",
+        "sp=none; ",
+        "pct=10; ",
+        "rua=mailto:a%2Cb@c.test!10m",
+        "ruf=",
+        ",https://d.test/",
+        ",mailto:\"a%3B\"@b.test",
+        "; ",
+        "=",
+        ":",
+        "!",
+        "%",
+        ",",
+        " ",
+        "\t",
+        "\n",
+        "-all ",
+        "ip4:192.0.2.0/24 ",
+        "a:%{l/}.x.test//64 ",
+        "redirect=",
+        "include:",
+        "\u{1b}[2J",
+        "\u{202e}",
+        "ä",
+        "99999999999999999999",
+    ];
+    vec(select(words), 0..30).prop_map(|pieces| pieces.concat())
 }
 
 /// All lines up to the end or the overrun, bytes arriving in pieces of `size`.
@@ -190,6 +252,14 @@ proptest! {
     }
 
     #[test]
+    fn what_is_steady_of_a_greeting_stays_so_and_is_no_longer(text in hostile_text()) {
+        let steady = greeting::steady(&text);
+        // A year of one character becomes a longer word.
+        prop_assert!(steady.len() <= text.len() * 6);
+        prop_assert_eq!(greeting::steady(&steady), steady);
+    }
+
+    #[test]
     fn capabilities_and_queue_ids_are_bounded_and_safe(lines in vec(hostile_text(), 0..6)) {
         let reply = Reply { code: 250, lines };
         prop_assert!(is_safe(&reply.to_string()));
@@ -198,6 +268,44 @@ proptest! {
         prop_assert!(capabilities.to_string().lines().all(is_safe));
         if let Some(id) = queue_id::from_reply(&reply) {
             prop_assert!(id.len() <= 128 && is_safe(&id));
+        }
+    }
+
+    #[test]
+    fn what_a_domain_says_of_its_mail_is_bounded_and_safe(text in policy_text()) {
+        let safe = |fault: &dyn std::fmt::Display| is_safe(&fault.to_string());
+        match spf_terms::terms(&text) {
+            Ok(terms) => prop_assert!(terms.len() <= MAX_TERMS),
+            Err(fault) => prop_assert!(safe(&fault)),
+        }
+        match TagList::parse(&text) {
+            Ok(list) => prop_assert!(list.iter().count() <= MAX_TAGS),
+            Err(fault) => prop_assert!(safe(&fault)),
+        }
+        match DkimKeyRecord::parse(&text) {
+            Ok(record) => prop_assert!(record.public.len() <= text.len()),
+            Err(fault) => prop_assert!(safe(&fault)),
+        }
+        match DmarcRecord::parse(&text) {
+            Ok(record) => {
+                prop_assert!(record.percent <= 100 && record.aggregate.len() <= MAX_URIS);
+                prop_assert!(record.faults.iter().all(|fault| safe(fault)));
+                for uri in record.aggregate.iter().chain(&record.failure) {
+                    prop_assert_eq!(&ReportUri::parse(&uri.to_string()).unwrap(), uri);
+                }
+            }
+            Err(fault) => prop_assert!(safe(&fault)),
+        }
+        match TlsRptRecord::parse(&text) {
+            Ok(record) => prop_assert!(record.reports.len() <= MAX_URIS),
+            Err(fault) => prop_assert!(safe(&fault)),
+        }
+        if let Err(fault) = mta_sts::record_id(&text) {
+            prop_assert!(safe(&fault));
+        }
+        match Policy::parse(text.as_bytes()) {
+            Ok(policy) => prop_assert!(policy.max_age <= MAX_AGE && policy.mx.len() <= MAX_MX),
+            Err(fault) => prop_assert!(safe(&fault)),
         }
     }
 
@@ -307,6 +415,58 @@ proptest! {
         let found = AuthenticationResults::parse(&body);
         prop_assert!(found.results.len() <= MAX_RESULTS);
         prop_assert!(found.results.iter().all(|result| result.properties.len() <= MAX_PROPERTIES));
+    }
+
+    #[test]
+    fn an_answer_to_a_tls_hello_does_not_depend_on_the_pieces(bytes in hostile_bytes(), size in 1_usize..50) {
+        // The first answer or problem is the last: nobody reads on behind it.
+        let read = |size: usize| -> Result<Option<Answer>, NotTls> {
+            let mut reader = AnswerReader::default();
+            for piece in bytes.chunks(size) {
+                match reader.push(piece) {
+                    Ok(None) => {}
+                    ended => return ended,
+                }
+            }
+            Ok(None)
+        };
+        let whole = read(bytes.len().max(1));
+        prop_assert_eq!(&read(size), &whole);
+        prop_assert_eq!(&read(1), &whole);
+        if let Ok(Some(answer)) = whole {
+            prop_assert!(is_safe(&answer.to_string()));
+        }
+    }
+
+    #[test]
+    fn a_hello_fits_into_one_record(name in hostile_text(), suites in vec(any::<u16>(), 0..300), random: [u8; 32]) {
+        for version in Version::ALL {
+            let hello = client_hello(&Hello { version, suites: &suites, server_name: Some(&name), random });
+            let length = usize::from(u16::from_be_bytes([hello[3], hello[4]]));
+            prop_assert_eq!(hello.len(), 5 + length);
+            prop_assert!(length < 1 << 14);
+        }
+    }
+
+    #[test]
+    fn lines_before_a_login_are_read_or_refused(lines in vec(hostile_bytes(), 0..80)) {
+        let (mut of_pop3, mut of_sieve) = (pop3::Capabilities::default(), sieve::Capabilities::default());
+        for line in &lines {
+            match pop3::Status::parse(line) {
+                Some(pop3::Status::Ok(text) | pop3::Status::Err(text)) => prop_assert!(is_safe(&text)),
+                None => {}
+            }
+            of_pop3.feed(line);
+            match sieve::Line::parse(line) {
+                Some(sieve::Line::Capability(name)) => {
+                    prop_assert!(is_safe(&name));
+                    of_sieve.add(name);
+                }
+                Some(sieve::Line::Ok(text) | sieve::Line::No(text) | sieve::Line::Bye(text)) => prop_assert!(is_safe(&text)),
+                None => {}
+            }
+        }
+        let _ = (of_pop3.has("STLS"), of_sieve.has("STARTTLS"));
     }
 
     #[test]

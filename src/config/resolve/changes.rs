@@ -102,7 +102,7 @@ impl Scope<'_> {
                 format!("`{}` is not a date and a time with its zone", text.value),
             );
             problem.help = Some(
-                "write `2026-11-24T03:00:00Z`, `2026-11-24T03:00+01:00` or `2026-11-24T03:00[Europe/Amsterdam]`"
+                r#"write "2026-11-24T03:00:00Z", "2026-11-24T03:00+01:00" or "2026-11-24T03:00[Europe/Amsterdam]""#
                     .to_owned(),
             );
         }

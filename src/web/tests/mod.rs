@@ -5,6 +5,7 @@ mod bounds;
 mod double;
 mod logins;
 mod operation;
+mod probe;
 mod table;
 mod tls;
 

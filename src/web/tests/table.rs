@@ -69,6 +69,34 @@ async fn every_route_works_on_loopback_without_users() {
 }
 
 #[tokio::test]
+async fn a_prefix_stands_before_every_route_and_every_link() {
+    let web = Web::start(Settings {
+        route_prefix: "/mail".to_owned(),
+        ..lifecycle()
+    })
+    .await;
+    for route in ROUTES {
+        let (path, body) = example(route);
+        let method = route.methods.names()[0];
+        let json = [("Content-Type", "application/json")];
+        let with = web.send(method, &format!("/mail{path}"), &json, body).await;
+        assert!((200..300).contains(&with.status), "{path} {with:?}");
+        let without = web.send(method, &path, &json, body).await;
+        assert_eq!(without.status, 404, "{path}");
+    }
+    let page = web.ask("GET", "/mail").await;
+    assert!(
+        page.body.contains("<a href=\"/mail/metrics\">"),
+        "{}",
+        page.body
+    );
+    assert!(!page.body.contains("href=\"/metrics"), "{}", page.body);
+    let started = web.post("/mail/api/v1/runs", "{\"scenario\": \"mx-delivery\"}");
+    let place = started.await.header("location").to_owned();
+    assert!(place.starts_with("/mail/api/v1/runs/"), "{place}");
+}
+
+#[tokio::test]
 async fn other_methods_are_not_allowed_and_the_right_ones_are_named() {
     let web = Web::start(lifecycle()).await;
     for route in ROUTES {

@@ -5,9 +5,9 @@ use std::io;
 use std::process::Command;
 
 use postrider::result::{RunResult, StatusWord};
-use postrider_testkit::live::{FACE_NAME, Face, Faces};
+use postrider_testkit::live::{Certificate, FACE_NAME, Face, Faces, Node};
 
-use super::lab::{line, of_step};
+use super::lab::{ADDRESSES, FILTER1, Lab, assert_blamed, at as lab_at, line, of_step};
 
 /// One step and what it must come to.
 struct Case {
@@ -329,10 +329,100 @@ fn rules_hold_or_say_what_was_found() -> io::Result<()> {
     assert_eq!(
         old.offers[0].ciphers,
         [
+            "TLS_AES_128_GCM_SHA256",
             "TLS_AES_256_GCM_SHA384",
-            "TLS_CHACHA20_POLY1305_SHA256",
-            "TLS_AES_128_GCM_SHA256"
+            "TLS_CHACHA20_POLY1305_SHA256"
         ]
     );
+    Ok(())
+}
+
+/// Each address of each MX, with the reason that filter1's have and filter2's have not.
+fn of_filter1(lab: &Lab, reason: Option<&str>, line: &str) -> io::Result<()> {
+    let result = lab.run(&[])?;
+    assert_eq!(result.checks.len(), ADDRESSES.len());
+    assert_blamed(
+        &result,
+        if reason.is_some() { &FILTER1 } else { &[] },
+        reason.unwrap_or_default(),
+    );
+    if reason.is_some() {
+        for address in FILTER1 {
+            let said = super::lab::line(lab_at(&result, address));
+            let same = match line.strip_suffix('…') {
+                Some(begin) => said.starts_with(begin),
+                None => said == line,
+            };
+            assert!(same, "{address}: {said}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn postfix_is_looked_at_address_by_address() -> io::Result<()> {
+    let mut lab = Lab::start()?;
+    lab.scenario(
+        "mx",
+        "
+steps_run: together
+steps:
+  - id: mx
+    for_each: { mx_of: example.test, addresses: all }
+    tls:
+      starttls: smtp
+      expect:
+        valid_for_days: 14
+        versions: [TLSv1.3, TLSv1.2]
+        not_versions: [TLSv1.1, TLSv1.0]
+",
+    )?;
+    for filter in [Node::Filter1, Node::Filter2] {
+        lab.platform.without_old_tls(filter)?;
+    }
+    of_filter1(&lab, None, "")?;
+    for (certificate, reason, line) in [
+        (
+            Certificate::WrongName,
+            "tls-certificate",
+            "tls-certificate: the certificate is for other.outside.test, not for mx…",
+        ),
+        (
+            Certificate::Expired,
+            "tls-certificate",
+            "tls-certificate: the certificate expired on 2021-01-01",
+        ),
+        (
+            Certificate::SelfSigned,
+            "tls-certificate",
+            "tls-certificate: the certificate is self-signed",
+        ),
+        (
+            Certificate::EndsInDays(5),
+            "certificate-expiring",
+            "certificate-expiring: the certificate is valid for 5 days only, until …",
+        ),
+        (
+            Certificate::ByIntermediate,
+            "tls-certificate",
+            "tls-certificate: the certificate its issuer Laboratory Intermediate is not trusted; the server sent its own certificate alone",
+        ),
+    ] {
+        lab.platform
+            .present_certificate(Node::Filter1, certificate)?;
+        of_filter1(&lab, Some(reason), line)?;
+    }
+    lab.platform
+        .present_certificate(Node::Filter1, Certificate::Valid)?;
+    lab.platform.without_starttls(Node::Filter1)?;
+    let line = "tls-not-offered: the SMTP server does not offer STARTTLS";
+    of_filter1(&lab, Some("tls-not-offered"), line)?;
+    lab.platform.treat_normally(Node::Filter1)?;
+    let line = "tls-version: TLSv1.1 is offered, with …";
+    of_filter1(&lab, Some("tls-version"), line)?;
+    lab.platform.with_only_old_tls(Node::Filter1)?;
+    let line = "tls-version: the server speaks no TLS 1.2 or newer with AEAD cipher suites (…";
+    of_filter1(&lab, Some("tls-version"), line)?;
+    assert!(lab.entries().is_empty(), "no mail was sent");
     Ok(())
 }

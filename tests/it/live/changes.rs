@@ -227,10 +227,10 @@ fn what_an_operator_accepts_is_right_from_then_on() -> io::Result<()> {
     let mut lab = lab()?;
     lab.platform
         .present_certificate(Node::Filter1, Certificate::Valid)?;
-    let renewed = FILTER1.map(|ip| {
+    let renewed = [(FILTER1[0], "mx1"), (FILTER1[1], "mx2")].map(|(ip, mx)| {
         let address = format!("{ip}:{}", lab.platform.smtp_port());
         (
-            format!("smtp {ip}: changed: certificate of {address} was \"for mx1.example.test and "),
+            format!("smtp {ip}: changed: certificate of {address} as {mx}.example.test was \"for mx1.example.test and "),
             "\"".to_owned(),
         )
     });

@@ -1,20 +1,26 @@
 //! The program itself, as it is built, against the platform of real servers. See `tests/live/README.md`.
 
 mod aftermath;
+mod blackbox;
 mod certificates;
 mod changes;
+mod cluster;
 mod dane;
 mod delivery;
+mod dnsbl;
 mod dnssec;
 mod faults;
 mod lab;
 mod mailbox;
 mod message;
+mod mx;
 mod names;
 mod names_lab;
 mod outages;
 mod paths;
+mod policy;
 mod prometheus;
+mod ptr;
 mod restart;
 mod selection;
 mod signals;

@@ -3,6 +3,7 @@
 
 mod fault;
 mod lab;
+pub(crate) mod policy_host;
 mod program;
 
 use std::time::Duration;

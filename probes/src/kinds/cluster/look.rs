@@ -270,7 +270,8 @@ fn tell(seen: &Seen, cx: &Context<'_>) {
             addresses.join(", ")
         )));
         if host.failure.is_none() {
-            cx.observe(What::Addresses, &host.name, &addresses);
+            let all = [host.addresses.as_slice(), &host.unusable].concat();
+            cx.observe_addresses(&host.name, Family::Both, &all);
         }
     }
     for node in &seen.nodes {

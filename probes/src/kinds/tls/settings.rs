@@ -51,8 +51,8 @@ pub struct Tls {
     pub source_address: Option<Parsed<std::net::IpAddr>>,
     /// How long each part may take: the connection, each answer, the handshake; 10s by default.
     pub within: Option<Period>,
-    /// What is asked for beyond the session itself: for each version one connection, for each cipher suite one more. As far as
-    /// `expect` and `prefer` need it, by default.
+    /// What is asked for beyond the session itself: for each version one connection, for each cipher suite one more, one after
+    /// the other, for at most 60s an address. As far as `expect` and `prefer` need it, by default.
     pub enumerate: Option<Enumerate>,
     /// What must hold.
     pub expect: Option<Expect>,

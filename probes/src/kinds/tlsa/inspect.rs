@@ -85,6 +85,7 @@ async fn session(
         ),
     );
     facts.address = Some(to);
+    cx.observe_tls(to, &facts);
     cx.evidence(|evidence| match evidence.tls {
         None => evidence.tls = Some(facts),
         Some(_) => evidence.more_tls.push(facts),

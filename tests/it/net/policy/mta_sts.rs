@@ -1,24 +1,16 @@
 //! `mta_sts`: the policy host is a TLS server over pipes in memory.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_probes::kinds::mta_sts::MtaSts;
 use postrider_probes::outcome::Outcome;
 use postrider_probes::phase::Phase;
 use postrider_testkit::net::FakeNet;
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
-};
-use rustls::ServerConfig;
-use rustls::pki_types::PrivatePkcs8KeyDer;
 use serde_json::{Value, json};
-use tempfile::NamedTempFile;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio_rustls::TlsAcceptor;
 
 use super::{problems, run, told};
+use crate::support::policy_host::{Authority, Host, converse, head, ok};
 
 const V4: &str = "192.0.2.5";
 const POLICY: &str = "version: STSv1\r\nmode: enforce\r\nmx: mx1.example.test\r\nmx: *.backup.test\r\nmax_age: 604800\r\n";
@@ -39,122 +31,44 @@ fn net(addresses: &[&str]) -> FakeNet {
         )
 }
 
-/// What the policy host is like.
-struct Host {
-    name: &'static str,
-    expired: bool,
-    /// All that it says; it says nothing more, and stays.
-    answer: String,
-    closes: bool,
-}
-
 fn good() -> Host {
-    Host {
-        name: "mta-sts.example.test",
-        expired: false,
-        answer: ok(POLICY),
-        closes: true,
-    }
+    answering(ok(POLICY))
 }
 
 fn answering(answer: impl Into<String>) -> Host {
-    Host {
-        answer: answer.into(),
-        ..good()
-    }
+    Host::new("mta-sts.example.test", answer)
 }
 
-fn ok(body: &str) -> String {
-    format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    )
+/// The next connection to `address` meets this host.
+fn serve(authority: &Authority, net: &FakeNet, address: &str, host: Host) {
+    tokio::spawn(converse(
+        authority.acceptor(&host),
+        host,
+        net.peer(at(address)),
+    ));
 }
 
-/// An authority and what trusts it.
-struct Authority {
-    issuer: CertifiedIssuer<'static, KeyPair>,
-    file: NamedTempFile,
+fn settings(authority: &Authority, more: Value) -> Value {
+    let mut settings =
+        json!({ "domain": "example.test", "trust": { "ca_file": authority.file.path() } });
+    settings
+        .as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
+    settings
 }
 
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::default();
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "Test CA");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let file = NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), issuer.pem()).unwrap();
-        Self { issuer, file }
-    }
-
-    /// The next connection to `address` meets this host.
-    fn serve(&self, net: &FakeNet, address: &str, host: Host) {
-        let mut params = CertificateParams::new(vec![host.name.to_owned()]).unwrap();
-        params.not_before = date_time_ymd(2020, 1, 1);
-        params.not_after = date_time_ymd(if host.expired { 2021 } else { 2045 }, 1, 1);
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![certificate.der().clone()],
-                PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
-            )
-            .unwrap();
-        let pipe = net.peer(at(address));
-        tokio::spawn(async move {
-            let Ok(mut stream) = TlsAcceptor::from(Arc::new(config)).accept(pipe).await else {
-                return;
-            };
-            let mut request = Vec::new();
-            while !request.ends_with(b"\r\n\r\n") {
-                request.push(stream.read_u8().await.unwrap());
-            }
-            let request = String::from_utf8(request).unwrap();
-            assert!(
-                request.starts_with(
-                    "GET /.well-known/mta-sts.txt HTTP/1.1\r\nhost: mta-sts.example.test\r\n"
-                ),
-                "{request}"
-            );
-            // The client may end it early.
-            let _ = stream.write_all(host.answer.as_bytes()).await;
-            let _ = stream.flush().await;
-            if !host.closes {
-                std::future::pending::<()>().await;
-            }
-            let _ = stream.shutdown().await;
-        });
-    }
-
-    fn settings(&self, more: Value) -> Value {
-        let mut settings =
-            json!({ "domain": "example.test", "trust": { "ca_file": self.file.path() } });
-        settings
-            .as_object_mut()
-            .unwrap()
-            .extend(more.as_object().unwrap().clone());
-        settings
-    }
-
-    async fn check(&self, host: Host, more: Value) -> Outcome {
-        let net = net(&[V4]);
-        self.serve(&net, V4, host);
-        run::<MtaSts>(&net, self.settings(more)).await
-    }
+async fn check(authority: &Authority, host: Host, more: Value) -> Outcome {
+    let net = net(&[V4]);
+    serve(authority, &net, V4, host);
+    run::<MtaSts>(&net, settings(authority, more)).await
 }
 
 #[tokio::test]
 async fn a_policy_that_covers_every_mx_passes() {
     let authority = Authority::new();
     let expect = json!({ "expect": { "mode": "enforce", "max_age_at_least": "7d", "id": "2026" } });
-    let outcome = authority.check(good(), expect).await;
+    let outcome = check(&authority, good(), expect).await;
     assert_eq!(told(&outcome), [""; 0]);
     assert_eq!(outcome.notes, ["enforce"]);
     for phase in [Phase::Dns, Phase::Connect, Phase::Tls, Phase::Http] {
@@ -177,13 +91,11 @@ async fn a_policy_that_covers_every_mx_passes() {
 #[tokio::test]
 async fn each_fault_of_the_policy_host_has_its_word() {
     let authority = Authority::new();
-    let header =
-        |status: &str, more: &str| format!("HTTP/1.1 {status}\r\n{more}Content-Length: 0\r\n\r\n");
     let large = "x".repeat(64 * 1024 + 1);
     for (host, wanted) in [
         (
             Host {
-                name: "other.test",
+                name: "other.test".to_owned(),
                 ..good()
             },
             "fail tls-certificate: sts-webpki-invalid: the certificate of mta-sts.example.test is for other.test, not for mta-sts.example.test (192.0.2.5:443)",
@@ -196,14 +108,14 @@ async fn each_fault_of_the_policy_host_has_its_word() {
             "fail tls-certificate: sts-webpki-invalid: the certificate of mta-sts.example.test expired on 2021-01-01 (192.0.2.5:443)",
         ),
         (
-            answering(header(
+            answering(head(
                 "301 Moved Permanently",
                 "Location: https://www.example.test/\r\n",
             )),
             "fail http-status: sts-policy-fetch-error: mta-sts.example.test (192.0.2.5:443) answered 301 Moved Permanently to https://www.example.test/; senders follow no redirect",
         ),
         (
-            answering(header("404 Not Found", "")),
+            answering(head("404 Not Found", "")),
             "fail http-status: sts-policy-fetch-error: mta-sts.example.test (192.0.2.5:443) answered 404 Not Found for /.well-known/mta-sts.txt",
         ),
         (
@@ -241,7 +153,7 @@ async fn each_fault_of_the_policy_host_has_its_word() {
             "fail mta-sts-mismatch: sts-policy-invalid: the policy of mta-sts.example.test has no line `mx:`",
         ),
     ] {
-        let outcome = authority.check(host, json!({})).await;
+        let outcome = check(&authority, host, json!({})).await;
         let told = told(&outcome);
         let is_right = told.len() == 1
             && (told[0] == wanted || (wanted.ends_with(": ") && told[0].starts_with(wanted)));
@@ -252,22 +164,22 @@ async fn each_fault_of_the_policy_host_has_its_word() {
 #[tokio::test(start_paused = true)]
 async fn a_host_that_does_not_answer_is_given_up_in_time() {
     let authority = Authority::new();
-    let settings = authority.settings(json!({ "fetch_within": "3s" }));
+    let given = settings(&authority, json!({ "fetch_within": "3s" }));
     let silent = net(&[V4]).silent_address(at(V4));
     assert_eq!(
-        told(&run::<MtaSts>(&silent, settings.clone()).await),
+        told(&run::<MtaSts>(&silent, given.clone()).await),
         ["fail connect-timeout: sts-policy-fetch-error: no answer on port 443 within 3 s"]
     );
     let refusing = net(&[V4]);
     assert_eq!(
-        told(&run::<MtaSts>(&refusing, settings.clone()).await),
+        told(&run::<MtaSts>(&refusing, given.clone()).await),
         ["fail connect-refused: sts-policy-fetch-error: 192.0.2.5 port 443 refused the connection"]
     );
     // The connection stands and nobody says a word.
     let mute = net(&[V4]);
     let _pipe = mute.peer(at(V4));
     assert_eq!(
-        told(&run::<MtaSts>(&mute, settings.clone()).await),
+        told(&run::<MtaSts>(&mute, given.clone()).await),
         [
             "fail tls-handshake: sts-policy-fetch-error: mta-sts.example.test (192.0.2.5:443) did not end the TLS handshake within 3 s"
         ]
@@ -277,8 +189,8 @@ async fn a_host_that_does_not_answer_is_given_up_in_time() {
         closes: false,
         ..answering(ok(POLICY).split_at(120).0)
     };
-    authority.serve(&slow, V4, half);
-    let outcome = run::<MtaSts>(&slow, settings).await;
+    serve(&authority, &slow, V4, half);
+    let outcome = run::<MtaSts>(&slow, given).await;
     assert_eq!(
         told(&outcome),
         [
@@ -307,8 +219,13 @@ async fn mx_hosts_outside_the_policy_are_named() {
         ("none", None),
     ] {
         let net = net(&[V4]).records("example.test", "MX", &records);
-        authority.serve(&net, V4, answering(ok(&POLICY.replace("enforce", mode))));
-        let outcome = run::<MtaSts>(&net, authority.settings(json!({}))).await;
+        serve(
+            &authority,
+            &net,
+            V4,
+            answering(ok(&POLICY.replace("enforce", mode))),
+        );
+        let outcome = run::<MtaSts>(&net, settings(&authority, json!({}))).await;
         let wanted: Vec<String> = status
             .into_iter()
             .flat_map(|status| {
@@ -328,9 +245,9 @@ async fn mx_hosts_outside_the_policy_are_named() {
         (&["0 ."][..], vec![]),
     ] {
         let net = net(&[V4]).records("example.test", "MX", records);
-        authority.serve(&net, V4, good());
+        serve(&authority, &net, V4, good());
         assert_eq!(
-            told(&run::<MtaSts>(&net, authority.settings(json!({}))).await),
+            told(&run::<MtaSts>(&net, settings(&authority, json!({}))).await),
             wanted
         );
     }
@@ -346,7 +263,7 @@ async fn the_policy_must_say_what_is_expected() {
         "mta-sts-mismatch: the id of the record is 2026, not 2027",
     ];
     for (key, status) in [("expect", "fail"), ("prefer", "degraded")] {
-        let outcome = authority.check(good(), json!({ key: expect })).await;
+        let outcome = check(&authority, good(), json!({ key: expect })).await;
         assert_eq!(told(&outcome), lines.map(|line| format!("{status} {line}")));
     }
 }
@@ -395,20 +312,21 @@ async fn every_address_of_the_policy_host_is_asked() {
     let authority = Authority::new();
     let both = ["192.0.2.5", "192.0.2.6"];
     let half = net(&both);
-    authority.serve(&half, "192.0.2.6", good());
+    serve(&authority, &half, "192.0.2.6", good());
     assert_eq!(
-        told(&run::<MtaSts>(&half, authority.settings(json!({}))).await),
+        told(&run::<MtaSts>(&half, settings(&authority, json!({}))).await),
         ["fail connect-refused: sts-policy-fetch-error: 192.0.2.5 port 443 refused the connection"]
     );
     let old = net(&both);
-    authority.serve(&old, "192.0.2.5", good());
-    authority.serve(
+    serve(&authority, &old, "192.0.2.5", good());
+    serve(
+        &authority,
         &old,
         "192.0.2.6",
         answering(ok(&POLICY.replace("604800", "86400"))),
     );
     assert_eq!(
-        told(&run::<MtaSts>(&old, authority.settings(json!({}))).await),
+        told(&run::<MtaSts>(&old, settings(&authority, json!({}))).await),
         [
             "fail mta-sts-mismatch: sts-policy-invalid: 192.0.2.6 gives another policy than 192.0.2.5"
         ]
@@ -416,8 +334,8 @@ async fn every_address_of_the_policy_host_is_asked() {
     let without_ipv6 = net(&[V4])
         .records("mta-sts.example.test", "AAAA", &["2001:db8::5"])
         .without_ipv6();
-    authority.serve(&without_ipv6, V4, good());
-    let outcome = run::<MtaSts>(&without_ipv6, authority.settings(json!({}))).await;
+    serve(&authority, &without_ipv6, V4, good());
+    let outcome = run::<MtaSts>(&without_ipv6, settings(&authority, json!({}))).await;
     assert_eq!(told(&outcome), [""; 0]);
     assert_eq!(outcome.notes, ["IPv4 addresses only", "enforce"]);
 }

@@ -32,6 +32,16 @@ impl Prometheus {
     /// # Errors
     /// When it is not installed or does not start; the message holds the end of its log.
     pub fn start(target: SocketAddr, features: &[&str]) -> io::Result<Self> {
+        let scrape =
+            format!("- job_name: postrider\n  static_configs: [{{ targets: ['{target}'] }}]\n");
+        Self::start_with(&scrape, features)
+    }
+
+    /// Starts one with these `scrape_configs`, every second, with these feature flags.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_with(scrape_configs: &str, features: &[&str]) -> io::Result<Self> {
         let directory = tempfile::Builder::new()
             .prefix("postrider-prometheus-")
             .tempdir()?;
@@ -40,7 +50,7 @@ impl Prometheus {
         fs::write(
             &configuration,
             format!(
-                "global: {{ scrape_interval: 1s, scrape_timeout: 1s }}\nscrape_configs:\n- job_name: postrider\n  static_configs: [{{ targets: ['{target}'] }}]\n"
+                "global: {{ scrape_interval: 1s, scrape_timeout: 1s }}\nscrape_configs:\n{scrape_configs}"
             ),
         )?;
         let host = Ipv4Addr::LOCALHOST.into();

@@ -207,6 +207,36 @@ impl Platform {
         bind.await_output(bind::READY)
     }
 
+    /// Lets a filter offer TLS 1.2 and 1.3 only. Untreated, it offers what the system's library has, back to 1.0.
+    ///
+    /// # Errors
+    /// The node does not start again.
+    pub fn without_old_tls(&mut self, node: Node) -> io::Result<()> {
+        self.treat(node, [("smtpd_tls_protocols", ">=TLSv1.2".to_owned())])
+    }
+
+    /// Lets a filter offer nothing newer than TLS 1.1.
+    ///
+    /// # Errors
+    /// The node does not start again.
+    pub fn with_only_old_tls(&mut self, node: Node) -> io::Result<()> {
+        self.treat(
+            node,
+            [
+                ("smtpd_tls_protocols", ">=TLSv1, <=TLSv1.1".to_owned()),
+                ("tls_medium_cipherlist", "ALL:@SECLEVEL=0".to_owned()),
+            ],
+        )
+    }
+
+    /// Lets a filter call itself otherwise, in its greeting and in its reply to EHLO.
+    ///
+    /// # Errors
+    /// The node does not start again.
+    pub fn call_itself(&mut self, node: Node, name: &str) -> io::Result<()> {
+        self.treat(node, [("myhostname", name.to_owned())])
+    }
+
     /// Lets a filter show another certificate, until the next call. Not a treatment:
     /// it may go together with one.
     ///

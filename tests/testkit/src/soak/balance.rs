@@ -117,22 +117,19 @@ fn read(store: &Path) -> rusqlite::Result<Vec<Entry>> {
 }
 
 /// The Message-IDs of the mails that a Postfix took responsibility for: `cleanup` names them as it reads them, `qmgr`
-/// names the queue file once it is complete.
+/// names the queue file once it is complete. The id of a queue file that is gone comes again, some times in an hour.
 pub(super) fn accepted(log: &str) -> Vec<String> {
-    let mut names = BTreeMap::new();
-    let mut taken = BTreeSet::new();
+    let mut taken = Vec::new();
+    let mut read = BTreeMap::new();
     for line in log.lines() {
         if let Some((queue_id, id)) = of(line, "/cleanup[", "message-id=") {
-            names.insert(queue_id, id);
+            read.insert(queue_id, id);
         } else if let Some((queue_id, _)) = of(line, "/qmgr[", "from=") {
-            taken.insert(queue_id);
+            // It is named again at each further attempt to deliver it.
+            taken.extend(read.remove(queue_id).map(str::to_owned));
         }
     }
     taken
-        .into_iter()
-        .filter_map(|queue_id| names.get(queue_id))
-        .map(|id| (*id).to_owned())
-        .collect()
 }
 
 /// Queue id and value of `… postfix/DAEMON[pid]: QUEUEID: KEYvalue`.
@@ -163,8 +160,12 @@ Nov 21 12:00:00 h postfix/qmgr[5]: AAA: from=<p@x>, size=900, nrcpt=1 (queue act
 Nov 21 12:00:01 h postfix/cleanup[7]: BBB: message-id=<2@x>
 Nov 21 12:00:02 h postfix/qmgr[5]: AAA: from=<p@x>, size=900, nrcpt=1 (queue active)
 Nov 21 12:00:02 h postfix/qmgr[5]: AAA: removed
+Nov 21 12:10:00 h postfix/cleanup[7]: AAA: message-id=<3@x>
+Nov 21 12:10:00 h postfix/qmgr[5]: AAA: from=<p@x>, size=900, nrcpt=1 (queue active)
+Nov 21 12:20:00 h postfix/cleanup[7]: AAA: message-id=<4@x>
+Nov 21 12:20:00 h postfix/qmgr[5]: AAA: from=<p@x>, size=900, nrcpt=1 (queue active)
 ";
-        assert_eq!(accepted(log), ["<1@x>"]);
+        assert_eq!(accepted(log), ["<1@x>", "<3@x>", "<4@x>"]);
     }
 
     #[test]

@@ -8,7 +8,9 @@ use super::zone::Zone;
 
 /// `named.conf` of a server that is authoritative for `zones` and asks nobody.
 pub(super) fn authoritative(directory: &Path, addresses: &[SocketAddr], zones: &[&Zone]) -> String {
-    let mut text = named_options(directory, addresses, "recursion no;");
+    // A laboratory has names that no host may have, too.
+    let more = "recursion no;\n    check-names primary ignore;";
+    let mut text = named_options(directory, addresses, more);
     for zone in zones {
         let file = match zone.loads {
             true => zone.file(),
