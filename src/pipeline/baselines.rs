@@ -1,6 +1,6 @@
 //! What checks saw that every client can see, compared with what is remembered of it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -81,10 +81,10 @@ impl Baselines {
         unsaved: &mut Batch,
     ) -> AcceptedChanges {
         let known = self.known.iter_mut();
-        let mut meant: Vec<_> = known
+        // In order: the events of one acceptance are the same each time.
+        let meant: BTreeMap<_, _> = known
             .filter(|(key, baseline)| selection.takes(key, baseline))
             .collect();
-        meant.sort_by(|(a, _), (b, _)| a.cmp(b));
         let mut accepted = AcceptedChanges {
             meant: meant.len(),
             changes: Vec::new(),

@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 
 use super::style::Style;
+use crate::result::StatusWord;
 use crate::result::changes::{Acceptance, BaselinePage, BaselineResult, EventResult};
 
-/// Characters of a value in a table.
-const VALUE: usize = 60;
+/// Characters of a value in a table: a certificate with its fingerprint fits.
+const VALUE: usize = 150;
 
 /// One line for each thing; below those that are not as they should be, what they should be.
 #[must_use]
@@ -23,23 +24,27 @@ pub fn table(baselines: &[BaselineResult], style: Style) -> String {
     );
     let mut text = String::new();
     for baseline in baselines {
-        let sign = if baseline.changed { "▲" } else { "✓" };
+        let sign = style.sign(match baseline.changed {
+            true => StatusWord::Degraded,
+            false => StatusWord::Pass,
+        });
         let line = format!(
-            "{sign} {:subject$}  {:what$}  since {}  {}",
+            "{:subject$}  {:what$}  since {}  {}",
             baseline.subject,
             baseline.what,
             day(&baseline.current_since),
             short(&baseline.current),
         );
-        let _ = writeln!(text, "{line}");
+        let _ = writeln!(text, "{sign} {}", style.text(&line));
         if baseline.changed {
             let accepted = baseline.accepted.first();
             let before = accepted.map_or_else(String::new, |values| short(values));
             let since = day(&baseline.accepted_at);
-            let _ = writeln!(text, "    should be, since {since}: {before}");
+            let line = format!("should be, since {since}: {before}");
+            let _ = writeln!(text, "    {}", style.text(&line));
         }
     }
-    style.text(&text)
+    text
 }
 
 /// Everything that is remembered of one thing.
@@ -166,7 +171,7 @@ mod tests {
     fn a_list_says_what_is_not_as_it_should_be() {
         let long = BaselineResult {
             what: "ehlo".to_owned(),
-            current: vec!["X".repeat(70)],
+            current: vec!["X".repeat(170)],
             ..baseline(false)
         };
         assert_eq!(
@@ -174,8 +179,20 @@ mod tests {
             format!(
                 "▲ 192.0.2.1:25  banner  since 2026-11-02  b\n    should be, since 2026-11-01: a\n\
                  ✓ 192.0.2.1:25  ehlo    since 2026-11-02  {}…\n",
-                "X".repeat(60)
+                "X".repeat(150)
             )
+        );
+    }
+
+    #[test]
+    fn a_list_can_be_plain() {
+        let plain = Style {
+            ascii: true,
+            ..Style::PLAIN
+        };
+        assert_eq!(
+            table(&[baseline(true)], plain),
+            "warn 192.0.2.1:25  banner  since 2026-11-02  b\n    should be, since 2026-11-01: a\n"
         );
     }
 

@@ -28,8 +28,6 @@ const WITHIN: Duration = Duration::from_secs(5);
 const FETCH_WITHIN: Duration = Duration::from_secs(20);
 /// Addresses of the policy host that are asked for the policy.
 const MOST_ADDRESSES: usize = 4;
-/// MX hosts that are looked at.
-const MOST_MX: usize = 100;
 
 /// Fetches the MTA-STS policy (RFC 8461) of a domain over HTTPS, and holds its MX hosts against it.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
@@ -136,7 +134,6 @@ impl Kind for MtaSts {
             hosts.push((0, domain.clone()));
         }
         hosts.sort();
-        hosts.truncate(MOST_MX);
         for finding in judge::hosts(&policy, &domain, &hosts) {
             cx.find(finding);
         }

@@ -1,8 +1,9 @@
 //! DNSSEC (RFC 4033 to 4035): an answer is proven here, from the trust anchors down, with every signature that it takes.
 //! The validator is hickory's; ours are the questions, their limits, and the comparison with what the resolver claims.
 //!
-//! The resolver is asked twice: as everybody asks it, and (CD) for what it has, proven or not. Mail servers rely on the
-//! first answer, so a resolver that does not validate, or lies, is a finding of its own.
+//! The resolver is asked as everybody asks it, and its answer is proven; when it refuses one, it is asked (CD) for what it
+//! has, proven or not. Mail servers rely on the first answer, so a resolver that does not validate, or lies, is a finding
+//! of its own.
 
 mod anchors;
 mod diagnosis;
@@ -125,6 +126,10 @@ pub(super) async fn ask(
     let as_usual =
         exchange::message(server, asked.with(Signatures::Wanted), within, source).await?;
     let upstream = Upstream::new(server, source, deadline);
+    if is_answered(&as_usual) {
+        // This very answer is proven: what is said with checking off may be another one.
+        upstream.knows(asked.name(), asked.record_type(), as_usual.clone());
+    }
     let validator = Validator {
         handle: DnssecDnsHandle::with_trust_anchor(upstream.clone(), anchors.keys()),
         upstream,
@@ -166,6 +171,14 @@ pub(super) async fn ask(
     Ok(Proven { answer, security })
 }
 
+/// Whether it is an answer, and no failure: that there is nothing is one as well.
+fn is_answered(message: &Message) -> bool {
+    matches!(
+        message.metadata.response_code,
+        ResponseCode::NoError | ResponseCode::NXDomain
+    )
+}
+
 /// What the resolver gave when it was asked as usual, held against the proof.
 struct Claim<'a> {
     server: SocketAddr,
@@ -175,10 +188,7 @@ struct Claim<'a> {
 
 impl Claim<'_> {
     fn gives_an_answer(&self) -> bool {
-        matches!(
-            self.message.metadata.response_code,
-            ResponseCode::NoError | ResponseCode::NXDomain
-        )
+        is_answered(self.message)
     }
 
     /// AD: "I have validated it".
@@ -407,11 +417,7 @@ impl Validator {
             .iter()
             .filter(|record| record.record_type() != RecordType::RRSIG)
             .all(|record| is_proven(record.proof));
-        let is_answered = matches!(
-            message.metadata.response_code,
-            ResponseCode::NoError | ResponseCode::NXDomain
-        );
-        if !is_answered {
+        if !is_answered(&message) {
             return Ok(None);
         }
         if !all_proven || !is_proven(of_nothing) {

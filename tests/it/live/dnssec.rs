@@ -297,6 +297,20 @@ fn a_resolver_that_lies_is_found_by_what_the_signatures_say() -> io::Result<()> 
     ];
     check(&lab, vouches.address(), &cases)?;
 
+    // The truth to who asks for it unchecked does not help: what everybody is told is proven.
+    let forges = Liar::start(lab.names.validating(), Lie::Forges)?;
+    let cases = [
+        case(
+            "forged",
+            "mx1.good.test",
+            "A",
+            SECURE,
+            "error dns-unvalidated: 127.0.0.1 port PORT lies: it calls mx1.good.test A validated (AD), and it fails validation here: the signature of mx1.good.test A by good.test does not fit",
+        ),
+        case("not-forged", "good.test", "MX", SECURE, "pass"),
+    ];
+    check(&lab, forges.address(), &cases)?;
+
     let both = Liar::start(lab.names.validating(), Lie::StripsAndVouches)?;
     let cases = [case(
         "good",

@@ -85,7 +85,7 @@ fn is_for(query: &Message, record_type: RecordType) -> bool {
 
 #[tokio::test]
 async fn silence_in_the_middle_of_a_proof_is_a_time_out() {
-    for answered in [0, 1, 2, 3] {
+    for answered in [0, 1, 2] {
         let (proven, _) = prove("example.test", SHORT, |query, number| {
             match number < answered {
                 true => Reply::Message(answer_to(

@@ -10,6 +10,9 @@ use crate::outcome::{Failure, Finding};
 use crate::reason::Reason;
 use crate::setting::Period;
 
+/// Hosts that are named one by one; of the others, the number is said.
+const MOST_NAMED: usize = 10;
+
 /// What a policy must say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Wanted {
@@ -62,21 +65,34 @@ pub(super) fn record(domain: &str, texts: &[&str]) -> Result<String, Failure> {
 pub(super) fn hosts(policy: &Policy, domain: &str, hosts: &[(u16, String)]) -> Vec<Finding> {
     // Without a mode, nothing is demanded; a null MX is no host.
     let demanded = policy.mode != Mode::None;
+    let outside = |(_, host): &&(u16, String)| demanded && host != "." && !policy.covers(host);
+    let more = hosts
+        .iter()
+        .filter(outside)
+        .count()
+        .saturating_sub(MOST_NAMED);
+    let rest = (more > 0).then(|| {
+        mismatch(format!(
+            "validation-failure: the policy does not cover {more} more MX hosts of {domain}"
+        ))
+    });
     hosts
         .iter()
-        .filter(|(_, host)| demanded && host != "." && !policy.covers(host))
+        .filter(outside)
+        .take(MOST_NAMED)
         .map(|(preference, host)| {
             let patterns: Vec<String> = policy.mx.iter().take(5).map(ToString::to_string).collect();
             let more = if policy.mx.len() > 5 { ", …" } else { "" };
-            let finding = mismatch(format!(
+            mismatch(format!(
                 "validation-failure: the policy does not cover {host} (MX {preference} of {domain}), only {}{more}",
                 patterns.join(", ")
-            ));
-            // Senders deliver all the same, and report.
-            match policy.mode {
-                Mode::Testing => finding.as_preference(),
-                _ => finding,
-            }
+            ))
+        })
+        .chain(rest)
+        // Senders deliver all the same, and report.
+        .map(|finding| match policy.mode {
+            Mode::Testing => finding.as_preference(),
+            _ => finding,
         })
         .collect()
 }

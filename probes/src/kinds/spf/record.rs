@@ -66,6 +66,13 @@ fn visible(term: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
+    use mail_auth::spf::{Mechanism, Variables};
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
     use super::*;
 
     #[test]
@@ -94,6 +101,98 @@ mod tests {
         ] {
             let found = Record::parse(text).map(|record| record.directives().count());
             assert_eq!(found, wanted.map_err(str::to_owned), "{text}");
+        }
+    }
+
+    /// Terms with pieces where they do not belong.
+    fn hostile_record() -> impl Strategy<Value = String> {
+        let words = vec![
+            " ",
+            "  ",
+            "+",
+            "-",
+            "~",
+            "?",
+            "a",
+            "mx",
+            "ptr",
+            "all",
+            "include:",
+            "exists:",
+            "redirect=",
+            "exp=",
+            "ip4:",
+            "ip6:",
+            "192.0.2.1",
+            "192.0.2.300",
+            "2001:db8::",
+            "::",
+            ":",
+            "/",
+            "//",
+            "/0",
+            "/32",
+            "/128",
+            "/999999999999",
+            "x.test",
+            "%{",
+            "}",
+            "%{i}",
+            "%{p}",
+            "%{d999999999999r/-+}",
+            "%{L4r-}",
+            "%{t}",
+            "%%",
+            "%_",
+            "%-",
+            "%",
+            "ra=",
+            "rp=",
+            "rr=",
+            "999999999999999999999",
+            "all:e:f:s:n",
+            "=",
+            ".",
+            "..",
+            "\t",
+            "\u{e4}",
+            "\u{202e}",
+            "\0",
+            "v=spf1 ",
+        ];
+        vec(select(words), 0..16).prop_map(|pieces| format!("v=spf1 {}", pieces.concat()))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// The library's reader and its macros meet the same strangers as ours.
+        #[test]
+        fn hostile_records_are_read_or_refused(text in hostile_record()) {
+            let Ok(record) = Record::parse(&text) else {
+                // Refused by us, perhaps: the library must stand it all the same, since it names the wrong term.
+                let _ = Spf::parse(text.as_bytes());
+                return Ok(());
+            };
+            let mut variables = Variables::new();
+            variables.set_ip(&IpAddr::from([192, 0, 2, 1]));
+            variables.set_sender(&b"a.b-c+d@x.test"[..]);
+            variables.set_helo_domain(&b"helo.test"[..]);
+            let domain = "d.x.test";
+            variables.set_domain(domain.as_bytes());
+            for (directive, _) in record.directives() {
+                if let Mechanism::A { macro_string, .. }
+                | Mechanism::Mx { macro_string, .. }
+                | Mechanism::Include { macro_string }
+                | Mechanism::Ptr { macro_string }
+                | Mechanism::Exists { macro_string } = &directive.mechanism
+                {
+                    macro_string.eval(&variables, domain, false);
+                }
+            }
+            if let Some(redirect) = record.redirect() {
+                redirect.eval(&variables, domain, false);
+            }
         }
     }
 }

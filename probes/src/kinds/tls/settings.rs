@@ -150,6 +150,7 @@ pub struct Expect {
     #[schemars(example = &"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
     pub fingerprint: Option<Spanned<String>>,
     /// The kinds of key that the certificate may have.
+    #[schemars(example = ["ecdsa", "rsa"])]
     pub key_types: Option<Vec<KeyType>>,
     /// An RSA key must have so many bits.
     #[schemars(example = 3072)]
@@ -158,8 +159,10 @@ pub struct Expect {
     #[schemars(example = ["ecdsa-with-SHA256", "ecdsa-with-SHA384"])]
     pub signatures: Option<Vec<Spanned<String>>>,
     /// Versions that must be offered.
+    #[schemars(example = ["TLSv1.3", "TLSv1.2"])]
     pub versions: Option<Vec<TlsVersion>>,
     /// Versions that must be refused.
+    #[schemars(example = ["TLSv1.1", "TLSv1.0"])]
     pub not_versions: Option<Vec<TlsVersion>>,
     /// Cipher suites of TLS 1.3 and 1.2 that must be offered, by their IANA names; `*` stands for anything.
     #[schemars(example = ["TLS_ECDHE_*_WITH_AES_256_GCM_SHA384"])]

@@ -55,6 +55,14 @@ impl Upstream {
         server_words(self.0.server)
     }
 
+    /// An answer that is there already.
+    pub(super) fn knows(&self, name: &Name, record_type: RecordType, message: Message) {
+        let message = needed(message, name, record_type);
+        self.state()
+            .answers
+            .insert((name.clone(), record_type), message);
+    }
+
     /// The reason why something could not be proven, when it is that a question got no answer.
     pub(super) fn trouble(&self) -> Result<(), AskError> {
         match &self.state().trouble {
@@ -98,7 +106,7 @@ impl Upstream {
         let asked = Asked::of(key.0.clone(), key.1, Signatures::Unchecked);
         let came = self.exchange(asked).await;
         let mut state = self.state();
-        let mut message = match came {
+        let message = match came {
             Ok(message) => message,
             Err(error) => {
                 state.trouble.get_or_insert(error.clone());
@@ -107,12 +115,7 @@ impl Upstream {
         };
         let code = message.metadata.response_code;
         state.has_failed |= !matches!(code, ResponseCode::NoError | ResponseCode::NXDomain);
-        // What is not needed for the proof is not judged: each record set more would be more questions.
-        keep_what_is_asked(&mut message, &key.0, key.1);
-        message.additionals.clear();
-        message
-            .authorities
-            .retain(|record| record.record_type() != RecordType::NS);
+        let message = needed(message, &key.0, key.1);
         state.answers.insert(key, message.clone());
         Ok(message)
     }
@@ -127,8 +130,13 @@ impl Upstream {
     }
 }
 
-/// Leaves the aliases of `name` in the answer, what is at their end, and the signatures of both.
-fn keep_what_is_asked(message: &mut Message, name: &Name, record_type: RecordType) {
+/// What is not needed for the proof is not judged: each record set more would be more questions. There remain the aliases
+/// of `name`, what is at their end, the signatures of both, and the proof that there is nothing.
+fn needed(mut message: Message, name: &Name, record_type: RecordType) -> Message {
+    message.additionals.clear();
+    message
+        .authorities
+        .retain(|record| record.record_type() != RecordType::NS);
     let mut names = vec![name.clone()];
     for _ in 0..LONGEST_CHAIN {
         let next = message.answers.iter().find_map(|record| {
@@ -146,6 +154,7 @@ fn keep_what_is_asked(message: &mut Message, name: &Name, record_type: RecordTyp
     message
         .answers
         .retain(|record| names.contains(&record.name) && wanted.contains(&record.record_type()));
+    message
 }
 
 impl DnsHandle for Upstream {

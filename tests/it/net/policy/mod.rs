@@ -2,6 +2,7 @@
 
 mod dkim;
 mod dmarc;
+mod hostile;
 mod mta_sts;
 mod spf;
 mod tls_rpt;

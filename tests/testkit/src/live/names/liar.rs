@@ -21,6 +21,8 @@ pub enum Lie {
     StripsAndVouches,
     /// Leaves out all signatures, as old forwarders do.
     Strips,
+    /// Puts 127.0.21.9 for 127.0.21.1, and calls it validated; the truth only to who asks for it unchecked (CD).
+    Forges,
 }
 
 /// A running one; dropping it ends it.
@@ -78,17 +80,24 @@ impl Drop for Liar {
 
 fn ask(upstream: SocketAddr, mut query: Vec<u8>, lie: Lie) -> io::Result<Vec<u8>> {
     // The OPT record ends the message: eleven bytes, the DO bit in the fourth from the end (RFC 6891 §6.1.3).
-    if lie != Lie::Vouches
+    if matches!(lie, Lie::Strips | Lie::StripsAndVouches)
         && let [.., _, _, _, 0, 41, _, _, _, _, flags, _, 0, 0] = query.as_mut_slice()
     {
         *flags &= 0x7f;
     }
+    let unchecked = query.get(3).is_some_and(|flags| flags & 0x10 != 0);
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
     socket.set_read_timeout(Some(WITHIN))?;
     socket.send_to(&query, upstream)?;
     let mut answer = vec![0; 4096];
     let (length, _) = socket.recv_from(&mut answer)?;
     answer.truncate(length);
+    if lie == Lie::Forges && !unchecked {
+        let (truth, forged) = ([4, 127, 0, 21, 1], [4, 127, 0, 21, 9]);
+        if let Some(at) = answer.windows(5).position(|bytes| bytes == truth) {
+            answer[at..at + 5].copy_from_slice(&forged);
+        }
+    }
     if lie != Lie::Strips
         && let Some(flags) = answer.get_mut(3)
     {
