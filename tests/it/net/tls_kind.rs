@@ -64,12 +64,15 @@ async fn told(starttls: Option<&str>, says: &[&[u8]]) -> (Vec<String>, Outcome, 
     (lines(&outcome), outcome, heard.unwrap().unwrap())
 }
 
+/// The protocol, what the server says by turns, and the line.
+type Case<'a> = (Option<&'a str>, &'a [&'a [u8]], &'a str);
+
 #[tokio::test(start_paused = true)]
 async fn a_wrong_word_before_the_handshake_is_named() {
     let long: &[u8] = &b"x".repeat(9000);
     let endless: &[u8] = &b"FEATURE\r\n".repeat(200);
     let announced: &[u8] = &b"\"FEATURE\" \"on\"\r\n".repeat(200);
-    let cases: &[(Option<&str>, &[&[u8]], &str)] = &[
+    let cases: &[Case] = &[
         (
             Some("smtp"),
             &[
