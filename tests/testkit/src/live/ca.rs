@@ -111,7 +111,6 @@ impl Authority {
         params.not_before = date_time_ymd(2020, 1, 1);
         params.not_after = match kind {
             Certificate::Expired => date_time_ymd(2021, 1, 1),
-            // An hour more, so that the days are whole ones when somebody looks.
             Certificate::EndsInDays(days) => in_days(days).into(),
             _ => date_time_ymd(2045, 1, 1),
         };
@@ -136,7 +135,7 @@ impl Authority {
     }
 }
 
-/// So many days from now, and an hour.
+/// So many days from now, and an hour: when somebody looks, the days are still whole.
 fn in_days(days: u8) -> SystemTime {
     #[expect(
         clippy::disallowed_methods,
