@@ -48,8 +48,8 @@ async fn probed(site: &Site, head: Parts) -> Result<Reply, Reply> {
     let asked: Asked = api::query(&head.uri)?;
     let given = |what: &str, value: Option<String>| {
         let value = value.filter(|value| !value.is_empty());
-        let value = value.ok_or_else(|| bad(format!("say {what}=")))?;
-        api::short(what, value).map_err(Reply::from)
+        let value = value.ok_or_else(|| BadRequest(format!("say {what}=")))?;
+        api::short(what, value)
     };
     let debug = asked.debug.unwrap_or_default();
     let query = ProbeQuery {
@@ -82,10 +82,6 @@ async fn probed(site: &Site, head: Parts) -> Result<Reply, Reply> {
             Err(answer::problem(status, refused.reason))
         }
     }
-}
-
-fn bad(text: impl Into<String>) -> Reply {
-    answer::problem(StatusCode::BAD_REQUEST, text)
 }
 
 /// The time that there is until the answer has to be on its way.

@@ -221,7 +221,7 @@ impl Module {
 fn envelope(engine: &Engine) -> Option<(String, String)> {
     let plan = &engine.plan;
     let is_ours = |mailbox: &&MailboxAccount| {
-        let domain = plain(&mailbox.address.domain().to_string());
+        let domain = plain(mailbox.address.domain());
         let ours = plan.inventory.domains.iter();
         ours.map(|known| plain(known)).any(|known| known == domain)
     };

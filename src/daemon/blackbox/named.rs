@@ -74,9 +74,7 @@ impl Named {
             named.hosts.extend(node.server_name.as_deref().map(plain));
         }
         for mailbox in plan.mailboxes.values() {
-            named
-                .domains
-                .insert(plain(&mailbox.address.domain().to_string()));
+            named.domains.insert(plain(mailbox.address.domain()));
             if let Some(imap) = &mailbox.imap {
                 named.add(&imap.server);
                 named.ports.insert(imap.port);

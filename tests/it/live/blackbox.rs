@@ -2,13 +2,15 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine as _;
 use postrider_testkit::live::{
     Certificate, IMAP_NAME, Node, PASSWORD, PRIMARY, Prometheus, Stage, promtool_check_metrics,
     wait_until,
 };
+
+use tokio::time::Instant;
 
 use super::lab::{Lab, Running};
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::time::Instant;
 
-use super::check::Check;
+use super::check::{Check, mistakes};
 
 async fn run(net: &FakeNet, settings: Value) -> Outcome {
     let tls: Tls = serde_json::from_value(settings).unwrap();
@@ -64,12 +64,15 @@ async fn told(starttls: Option<&str>, says: &[&[u8]]) -> (Vec<String>, Outcome, 
     (lines(&outcome), outcome, heard.unwrap().unwrap())
 }
 
+/// The protocol, what the server says by turns, and the line.
+type Case<'a> = (Option<&'a str>, &'a [&'a [u8]], &'a str);
+
 #[tokio::test(start_paused = true)]
 async fn a_wrong_word_before_the_handshake_is_named() {
     let long: &[u8] = &b"x".repeat(9000);
     let endless: &[u8] = &b"FEATURE\r\n".repeat(200);
     let announced: &[u8] = &b"\"FEATURE\" \"on\"\r\n".repeat(200);
-    let cases: &[(Option<&str>, &[&[u8]], &str)] = &[
+    let cases: &[Case] = &[
         (
             Some("smtp"),
             &[
@@ -362,5 +365,77 @@ async fn what_keeps_us_from_asking_is_no_failure_of_the_server() {
         let lines = lines(&enumerated(answers).await);
         assert_eq!(lines.len(), 2, "{lines:?}");
         assert_eq!(lines[1], wanted);
+    }
+}
+
+#[test]
+fn every_mistake_is_found_before_anything_is_contacted() {
+    let expect = |rules: Value| json!({ "host": "imap.test", "port": 993, "expect": rules });
+    for (settings, wanted) in [
+        (json!({ "host": "imap.test", "port": 993 }), ""),
+        (
+            json!({ "to_address": "192.0.2.1", "starttls": "smtp", "helo": "probe.test" }),
+            "",
+        ),
+        (
+            json!({ "port": 993 }),
+            "`tls` does not say where to look: add `host: imap.example.net`, or `for_each` to the step",
+        ),
+        (
+            json!({ "host": "imap.test" }),
+            "`tls` does not say which port: add `port:`, such as 465, 993 or 443, or `starttls:` with a protocol",
+        ),
+        (
+            json!({ "host": "a b", "port": 993 }),
+            "`a b` is not a host name or an address",
+        ),
+        (
+            json!({ "to_address": "imap.test", "port": 993 }),
+            "`imap.test` is not an IP address",
+        ),
+        (
+            json!({ "host": "imap.test", "port": 0 }),
+            "a port is a whole number from 1 to 65535",
+        ),
+        (
+            json!({ "host": "imap.test", "port": 993, "within": "0s" }),
+            "`within` is zero",
+        ),
+        (
+            json!({ "host": "imap.test", "port": 993, "helo": "probe.test" }),
+            "nobody says `helo` without `starttls: smtp`: remove `helo`",
+        ),
+        (
+            expect(json!({ "names": ["a b"] })),
+            "`a b` is not a host name or an address",
+        ),
+        (
+            expect(json!({ "fingerprint": "abc" })),
+            "`fingerprint` is the SHA-256 of a certificate: 64 hexadecimal digits: see `openssl x509 -noout -fingerprint -sha256 -in FILE`",
+        ),
+        (
+            expect(json!({ "signatures": ["sha1"] })),
+            "`sha1` is no signature algorithm: there are `md5WithRSAEncryption`, …",
+        ),
+        (
+            expect(json!({ "versions": ["TLSv1.2"], "not_versions": ["TLSv1.1", "TLSv1.2"] })),
+            "TLSv1.2 cannot be offered and refused: leave it out of one of the two",
+        ),
+        (
+            expect(json!({ "not_ciphers": ["RC4"] })),
+            "no cipher suite that can be asked for is called `RC4`: write an IANA name, as `TLS_RSA_WITH_AES_128_CBC_SHA`, or `*_CBC_*`",
+        ),
+        (
+            expect(json!({ "not_ciphers": ["*_RC4_*"], "ciphers": ["TLS_AES_*"] })),
+            "",
+        ),
+    ] {
+        let tls: Tls = serde_json::from_value(settings.clone()).unwrap();
+        let found = mistakes(&tls);
+        let same = match wanted.strip_suffix('…') {
+            Some(begin) => found.starts_with(begin),
+            None => found == wanted,
+        };
+        assert!(same, "{settings}: {found}");
     }
 }

@@ -144,7 +144,7 @@ fn certificate(wanted: &Wanted, facts: &TlsFacts, now: jiff::Timestamp, found: &
         ));
     }
     if let Some(signatures) = &wanted.signatures
-        && !signatures.iter().any(|name| *name == facts.signature)
+        && !signatures.contains(&facts.signature)
     {
         bad(format!(
             "is signed with {}, not with {}",
