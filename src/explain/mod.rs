@@ -225,7 +225,13 @@ mod tests {
     }
 
     /// Words of other lists that begin like a code.
-    const PHASES_AND_VALUES: [&str; 4] = ["imap-login", "imap-select", "imap-fetch", "not-lowest"];
+    const PHASES_AND_VALUES: [&str; 5] = [
+        "imap-login",
+        "imap-select",
+        "imap-fetch",
+        "not-lowest",
+        "dane-required",
+    ];
 
     #[test]
     fn a_wrong_code_finds_the_right_one() {

@@ -16,6 +16,7 @@ mod message;
 mod mx;
 mod names;
 mod names_lab;
+mod names_scenario;
 mod outages;
 mod paths;
 mod policy;
