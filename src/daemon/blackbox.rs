@@ -14,6 +14,7 @@ use postrider_probes::kinds::deliver::MessageDefaults;
 use postrider_probes::limit::{Limit, Limits};
 use postrider_probes::outcome::{Failure, Outcome};
 use postrider_probes::phase::Phase;
+use postrider_probes::reason::Reason;
 use postrider_probes::setting::Variables;
 use tokio::time::{Instant, timeout_at};
 
@@ -38,7 +39,7 @@ pub(super) async fn probe(engine: &Engine, query: &ProbeQuery) -> Result<Probed,
         ))
     })?;
     let named = Named::of(&engine.plan);
-    let place = module.place(&query.target, engine, &named)?;
+    let place = module.place(&query.target, engine)?;
     // What DNS says of the platform's domains may be needed to know whether the target is ours.
     let looked = timeout_at(until, named.holds(&place, module, engine.net.as_ref())).await;
     if !looked.unwrap_or(false) {
@@ -54,7 +55,7 @@ pub(super) async fn probe(engine: &Engine, query: &ProbeQuery) -> Result<Probed,
     let lookup = Instant::now();
     let prepared = match timeout_at(until, module.prepare(&place, engine)).await {
         Ok(prepared) => prepared?,
-        Err(_) => Prepared::failed(too_late()),
+        Err(_) => Prepared::Failed(too_late()),
     };
     let lookup = lookup.elapsed();
     let mut outcome = Outcome::default();
@@ -104,7 +105,7 @@ pub(super) async fn probe(engine: &Engine, query: &ProbeQuery) -> Result<Probed,
 
 fn too_late() -> Failure {
     Failure::new(
-        postrider_probes::reason::Reason::DnsTimeout,
+        Reason::DnsTimeout,
         "no name server answered before the scrape's time was over",
     )
 }

@@ -16,7 +16,7 @@ use postrider_probes::setting::{FolderName, Spanned, Template};
 use postrider_wire::address::HostName;
 
 use super::meaningless;
-use super::named::{Named, Place, plain};
+use super::named::{Place, plain};
 use crate::run::Engine;
 use crate::web::ProbeRefused;
 
@@ -53,12 +53,6 @@ pub(super) enum Prepared {
     Failed(Failure),
 }
 
-impl Prepared {
-    pub(super) fn failed(failure: Failure) -> Self {
-        Self::Failed(failure)
-    }
-}
-
 impl Module {
     pub(super) fn named(name: &str) -> Option<Self> {
         let found = MODULES.into_iter().find(|(known, _)| *known == name);
@@ -90,13 +84,7 @@ impl Module {
     }
 
     /// Reads a target.
-    pub(super) fn place(
-        self,
-        target: &str,
-        engine: &Engine,
-        named: &Named,
-    ) -> Result<Place, ProbeRefused> {
-        let _ = named;
+    pub(super) fn place(self, target: &str, engine: &Engine) -> Result<Place, ProbeRefused> {
         let no_target = || {
             let target = target.escape_debug();
             meaningless(format!("`{target}` is no target for {}", self.name()))
