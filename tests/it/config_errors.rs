@@ -191,7 +191,10 @@ fn two_hundred_scenarios_are_read_within_a_second() {
     let directory = tempfile::tempdir().unwrap();
     let main = directory.path().join("postrider.yaml");
     let shipped = std::fs::read_to_string("scenarios/postrider.yaml").unwrap();
-    std::fs::write(&main, shipped.replace("mx-delivery.yaml", "'s/*.yaml'")).unwrap();
+    let all = shipped
+        .replace("mx-delivery.yaml", "'s/*.yaml'")
+        .replace("  - names.yaml\n", "");
+    std::fs::write(&main, all).unwrap();
     std::fs::create_dir(directory.path().join("s")).unwrap();
     let scenario = std::fs::read_to_string("scenarios/mx-delivery.yaml").unwrap();
     for number in 0..200 {

@@ -90,6 +90,7 @@ fn good() -> Seen {
                 ),
                 host("mx2.example.test", 20, &["192.0.2.2", "198.51.100.2"]),
             ],
+            seen: Vec::new(),
             life: BTreeMap::from([
                 ("mx1.example.test".to_owned(), MINUTE),
                 ("mx2.example.test".to_owned(), MINUTE),
