@@ -64,6 +64,7 @@ pub(super) fn files_of(page: &str) -> Vec<(PathBuf, String)> {
 /// A main file with the names that all examples use.
 const MAIN: &str = "\
 version: 1
+platform: {domains: [example.net], nodes: {filter1: {name: filter1.cluster.example, primary: [192.0.2.10]}}}
 senders: {outside: {address: probe@outside.example.org, helo: probe.outside.example.org}}
 mailboxes: {alice: {address: alice@example.net, imap: {server: imap.example.net}, password_env: ALICE}}
 ";
