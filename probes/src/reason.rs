@@ -109,6 +109,7 @@ reasons! {
     CannotObserve "cannot-observe" Error "The mailbox could not be read, so delivery is unknown.";
     Overrun "overrun" Error "The check did not end within its time limit, and that was not a server's doing.";
     StoreFailed "store-failed" Error "The probe's own store cannot be written.";
+    SenderRests "sender-rests" Error "Too many mails of this sender bounced; it sends no more for a while.";
     Cancelled "cancelled" Error "The run was cancelled.";
     Internal "internal" Error "The probe itself failed.";
 }

@@ -42,7 +42,8 @@ pub(super) async fn probe(engine: &Engine, query: &ProbeQuery) -> Result<Probed,
     let place = module.place(&query.target, engine)?;
     // What DNS says of the platform's domains may be needed to know whether the target is ours.
     let looked = timeout_at(until, named.holds(&place, module, engine.net.as_ref())).await;
-    if !looked.unwrap_or(false) {
+    let known = looked.unwrap_or_else(|_| Err(too_late()));
+    if matches!(known, Ok(false)) {
         return Err(ProbeRefused {
             kind: ProbeRefusal::NotNamed,
             reason: format!(
@@ -53,9 +54,12 @@ pub(super) async fn probe(engine: &Engine, query: &ProbeQuery) -> Result<Probed,
         });
     }
     let lookup = Instant::now();
-    let prepared = match timeout_at(until, module.prepare(&place, engine)).await {
-        Ok(prepared) => prepared?,
-        Err(_) => Prepared::Failed(too_late()),
+    let prepared = match known {
+        Ok(_) => match timeout_at(until, module.prepare(&place, engine)).await {
+            Ok(prepared) => prepared?,
+            Err(_) => Prepared::Failed(too_late()),
+        },
+        Err(failure) => Prepared::Failed(failure),
     };
     let lookup = lookup.elapsed();
     let mut outcome = Outcome::default();

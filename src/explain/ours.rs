@@ -98,6 +98,16 @@ pub(super) const CANNOT_OBSERVE: Text = Text {
     ],
 };
 
+pub(super) const SENDER_RESTS: Text = Text {
+    meaning: "The last ten mails from this sender to this recipient bounced, so nothing was sent: mail that bounces all day harms the name of its sender. One mail an hour tries whether it is over.",
+    causes: &[
+        "The recipient's mailbox does not exist, is full, or refuses the sender. The line quotes the last bounce.",
+    ],
+    advice: &[
+        "`postrider ledger --state bounced` lists the mails. The first one that arrives ends the rest.",
+    ],
+};
+
 pub(super) const OVERRUN: Text = Text {
     meaning: "The check was still at work when a time limit ended it, and most of that time did not go into waiting for a server. The limit is ours, so nothing is said about the platform. Is it a server that used up the time, its time-out is the reason (`smtp-timeout` and the like), and the line names the limit.",
     causes: &[

@@ -97,6 +97,7 @@ fn entry(reason: Reason) -> (Area, Text) {
         Reason::CannotObserve => (Area::Ours, ours::CANNOT_OBSERVE),
         Reason::Overrun => (Area::Ours, ours::OVERRUN),
         Reason::StoreFailed => (Area::Ours, ours::STORE_FAILED),
+        Reason::SenderRests => (Area::Ours, ours::SENDER_RESTS),
         Reason::Cancelled => (Area::Ours, ours::CANCELLED),
         Reason::Internal => (Area::Ours, ours::INTERNAL),
     }

@@ -78,7 +78,7 @@ impl Restraint {
             return None;
         };
         Some(Failure::new(
-            Reason::NotDelivered,
+            Reason::SenderRests,
             format!(
                 "the last {} mails from {} to {} bounced, the last one with “{}”: no more is sent for {} min",
                 row.in_a_row,
@@ -137,7 +137,7 @@ mod tests {
         assert_eq!(restraint.forbids(&mail, at(1)), None);
         bounced(&mut restraint, "alice@example.net", 1, 2);
         let failure = restraint.forbids(&mail, at(62)).expect("it is enough");
-        assert_eq!(failure.reason, Reason::NotDelivered);
+        assert_eq!(failure.reason, Reason::SenderRests);
         assert_eq!(
             failure.message,
             format!(

@@ -2,12 +2,12 @@
 
 use std::net::IpAddr;
 
-use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
+use axum::http::header::{AUTHORIZATION, HOST, ORIGIN, USER_AGENT};
 use axum::http::{HeaderMap, HeaderName, StatusCode, Uri};
 
 use super::answer::{self, Reply};
 use super::login::Login;
-use super::routes::{Role, Route};
+use super::routes::{Methods, Role, Route};
 use super::site::Site;
 
 /// The connection that a request came over.
@@ -42,7 +42,9 @@ pub(super) async fn admit(
     };
     let protection = site.guarded.now();
     let no_users = protection.users.is_empty();
-    if route.role == Role::Act && !is_own_site(headers, site.external_url.as_ref()) {
+    let is_own = is_own_site(headers, site.external_url.as_ref())
+        && (route.methods != Methods::Get || tells_its_site(headers));
+    if route.role == Role::Act && !is_own {
         tracing::warn!(route = route.path, address = %connection.address, "refused: asked for by another site");
         return Err(forbidden("requests that another site makes are refused"));
     }
@@ -110,6 +112,16 @@ fn is_own_site(headers: &HeaderMap, external: Option<&Uri>) -> bool {
     };
     all(FETCH_SITE, &|site| matches!(site, "same-origin" | "none"))
         && all(ORIGIN, &|origin| is_own_origin(origin, headers, external))
+}
+
+/// Whether a program that asks with GET says from where, if it is a browser. Over plain HTTP to another host browsers do
+/// not, and neither need they name an origin: any page could have them ask, with a password that they remember.
+fn tells_its_site(headers: &HeaderMap) -> bool {
+    let is_browser = headers
+        .get_all(USER_AGENT)
+        .iter()
+        .any(|agent| agent.as_bytes().starts_with(b"Mozilla/"));
+    !is_browser || headers.contains_key("sec-fetch-site")
 }
 
 fn is_own_origin(origin: &str, headers: &HeaderMap, external: Option<&Uri>) -> bool {

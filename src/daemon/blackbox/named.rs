@@ -8,6 +8,8 @@ use std::time::Duration;
 use postrider_probes::kinds::deliver::Family;
 use postrider_probes::mx;
 use postrider_probes::net::Net;
+use postrider_probes::outcome::Failure;
+use postrider_probes::reason::Reason;
 use postrider_probes::setting::Template;
 
 use super::modules::Module;
@@ -58,6 +60,8 @@ pub(super) struct Named {
     hosts: BTreeSet<String>,
     addresses: BTreeSet<IpAddr>,
     domains: BTreeSet<String>,
+    /// Domains of others, whose MX hosts are not ours to contact.
+    foreign: BTreeSet<String>,
     ports: BTreeSet<u16>,
 }
 
@@ -74,7 +78,7 @@ impl Named {
             named.hosts.extend(node.server_name.as_deref().map(plain));
         }
         for mailbox in plan.mailboxes.values() {
-            named.domains.insert(plain(mailbox.address.domain()));
+            named.foreign.insert(plain(mailbox.address.domain()));
             if let Some(imap) = &mailbox.imap {
                 named.add(&imap.server);
                 named.ports.insert(imap.port);
@@ -103,6 +107,17 @@ impl Named {
         named
     }
 
+    /// What names these domains, and those of others.
+    #[cfg(test)]
+    pub(super) fn naming(domains: &[&str], foreign: &[&str]) -> Self {
+        let owned = |names: &[&str]| names.iter().map(|name| plain(name)).collect();
+        Self {
+            domains: owned(domains),
+            foreign: owned(foreign),
+            ..Self::default()
+        }
+    }
+
     fn add(&mut self, host: &str) {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         match bare.parse() {
@@ -111,38 +126,68 @@ impl Named {
         };
     }
 
-    /// Whether the daemon may go there. An MX host of a domain that is named is named with it.
-    pub(super) async fn holds(&self, place: &Place, module: Module, net: &dyn Net) -> bool {
+    /// Whether the daemon may go there. An MX host of a domain that is named is named with it; when DNS cannot say which
+    /// these are, nobody knows.
+    pub(super) async fn holds(
+        &self,
+        place: &Place,
+        module: Module,
+        net: &dyn Net,
+    ) -> Result<bool, Failure> {
         let port = |port: &u16| self.ports.contains(port) || module.usual_ports().contains(port);
-        match place {
+        let known = match place {
             Place::Mailbox(_) => true,
-            Place::Domain(name) => self.domains.contains(name) || self.hosts.contains(name),
-            Place::Host(name, at) => {
-                port(at) && (self.hosts.contains(name) || self.is_mx(net, name, None).await)
+            Place::Domain(name) => [&self.domains, &self.foreign, &self.hosts]
+                .iter()
+                .any(|names| names.contains(name)),
+            Place::Host(name, at) if port(at) => {
+                self.hosts.contains(name) || self.is_mx(net, name, None).await?
             }
-            Place::Address(address, at) => {
-                port(at)
-                    && (self.addresses.contains(address)
-                        || self.is_mx(net, "", Some(*address)).await)
+            Place::Address(address, at) if port(at) => {
+                self.addresses.contains(address) || self.is_mx(net, "", Some(*address)).await?
             }
-        }
+            Place::Host(..) | Place::Address(..) => false,
+        };
+        Ok(known)
     }
 
-    async fn is_mx(&self, net: &dyn Net, name: &str, address: Option<IpAddr>) -> bool {
+    async fn is_mx(
+        &self,
+        net: &dyn Net,
+        name: &str,
+        address: Option<IpAddr>,
+    ) -> Result<bool, Failure> {
+        let mut unknown = None;
         for domain in self.domains.iter().take(MOST_DOMAINS) {
-            let Ok(set) = mx::lookup(net, domain, Family::Both, LOOKUP).await else {
-                continue;
+            let set = match mx::lookup(net, domain, Family::Both, LOOKUP).await {
+                Ok(set) => set,
+                Err(failure) => {
+                    unknown = unknown.or(Some(failure).filter(is_no_answer));
+                    continue;
+                }
             };
             let found = set.hosts.iter().any(|host| {
                 host.name == name
                     || address.is_some_and(|address| host.addresses.contains(&address))
             });
             if found {
-                return true;
+                return Ok(true);
+            }
+            if address.is_some() {
+                let failures = set.hosts.into_iter().filter_map(|host| host.failure);
+                unknown = unknown.or(failures.into_iter().find(is_no_answer));
             }
         }
-        false
+        match unknown {
+            Some(failure) => Err(failure),
+            None => Ok(false),
+        }
     }
+}
+
+/// Whether a failure leaves open what DNS would have said.
+fn is_no_answer(failure: &Failure) -> bool {
+    !matches!(failure.reason, Reason::DnsNxdomain | Reason::DnsMismatch)
 }
 
 /// As it is compared.

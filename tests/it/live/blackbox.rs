@@ -305,6 +305,11 @@ fn nothing_is_contacted_that_the_configuration_does_not_name() -> io::Result<()>
     // A page of another site cannot ask for it.
     let path = "/probe?module=dns_mx&target=example.test";
     assert_eq!(served.get(path, "Sec-Fetch-Site: cross-site\r\n")?.0, 403);
+    // A browser that does not say for whom it asks may ask for any page.
+    let browser = "User-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n";
+    assert_eq!(served.get(path, browser)?.0, 403);
+    let own = format!("{browser}Sec-Fetch-Site: none\r\n");
+    assert_eq!(served.get(path, &own)?.0, 200);
     Ok(())
 }
 
