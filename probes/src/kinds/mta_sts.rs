@@ -213,6 +213,13 @@ impl MtaSts {
         if tried.len() < found.addresses.len() {
             cx.note("IPv4 addresses only");
         }
+        if tried.len() > MOST_ADDRESSES {
+            let count = tried.len();
+            let text = format!(
+                "{host} has {count} addresses; only the first {MOST_ADDRESSES} are looked at"
+            );
+            cx.find(Finding::new(Reason::MtaStsMismatch, text).as_preference());
+        }
         let mut first: Option<(IpAddr, Vec<u8>)> = None;
         let mut failures = Vec::new();
         for address in tried.iter().take(MOST_ADDRESSES) {

@@ -110,10 +110,15 @@ impl Search<'_> {
         let uris = record.aggregate.iter().chain(&record.failure);
         domains.extend(uris.map(ReportUri::domain));
         let mut findings = Vec::new();
-        let foreign = domains
-            .into_iter()
-            .filter(|domain| !is_same_tree(domain, at));
-        for domain in foreign.take(MOST_FOREIGN) {
+        domains.retain(|domain| !is_same_tree(domain, at));
+        if domains.len() > MOST_FOREIGN {
+            let count = domains.len();
+            let text = format!(
+                "reports go to {count} other domains; only the first {MOST_FOREIGN} are looked at"
+            );
+            findings.push(Finding::new(Reason::DmarcMismatch, text).as_preference());
+        }
+        for domain in domains.into_iter().take(MOST_FOREIGN) {
             match self.takes_reports(domain, at).await {
                 Ok(true) => {}
                 Ok(false) => findings.push(Finding::new(

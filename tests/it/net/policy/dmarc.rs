@@ -260,6 +260,30 @@ async fn reports_to_strangers_need_their_consent() {
     );
 }
 
+#[tokio::test]
+async fn strangers_beyond_the_limit_are_not_passed_in_silence() {
+    for (strangers, wanted) in [
+        (10, &[][..]),
+        (
+            11,
+            &[
+                "degraded dmarc-mismatch: reports go to 11 other domains; only the first 10 are looked at",
+            ][..],
+        ),
+    ] {
+        let uris: Vec<String> = (10..10 + strangers)
+            .map(|number| format!("mailto:a@willing{number}.org"))
+            .collect();
+        let mut net = net(&format!("v=DMARC1; p=none; rua={}", uris.join(",")));
+        for number in 10..20 {
+            let consent = format!("example.test._report._dmarc.willing{number}.org");
+            net = net.records(&consent, "TXT", &["v=DMARC1"]);
+        }
+        assert_eq!(told(&run::<Dmarc>(&net, settings(json!({}))).await), wanted);
+        assert_eq!(net.questions().len(), 11);
+    }
+}
+
 #[test]
 fn a_mistake_in_the_settings_is_one_message() {
     for (settings, wanted) in [
