@@ -210,6 +210,10 @@ impl MtaSts {
             });
             return Err(fetch::fetch_error(failure));
         }
+        // One family is known, the question for the other failed: some senders find less.
+        if let Some(failure) = found.failure {
+            cx.find(fetch::fetch_error(failure));
+        }
         if tried.len() < found.addresses.len() {
             cx.note("IPv4 addresses only");
         }

@@ -341,6 +341,21 @@ async fn every_address_of_the_policy_host_is_asked() {
 }
 
 #[tokio::test]
+async fn addresses_of_one_family_do_not_hide_that_the_other_is_unknown() {
+    let authority = Authority::new();
+    let net = net(&[V4]).rcode(None, "mta-sts.example.test", "AAAA", "SERVFAIL");
+    serve(&authority, &net, V4, good());
+    let outcome = run::<MtaSts>(&net, settings(&authority, json!({}))).await;
+    assert_eq!(
+        told(&outcome),
+        [
+            "fail dns-servfail: sts-policy-fetch-error: 127.0.0.1 answered SERVFAIL for mta-sts.example.test AAAA"
+        ]
+    );
+    assert_eq!(outcome.notes, ["enforce"]);
+}
+
+#[tokio::test]
 async fn addresses_beyond_the_limit_are_not_passed_in_silence() {
     let authority = Authority::new();
     let addresses = ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", V4];
