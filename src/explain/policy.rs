@@ -36,7 +36,7 @@ pub(super) const DMARC: Text = Text {
         "Reports go to another domain, and that domain does not publish DOMAIN._report._dmarc with `v=DMARC1`: receivers send none.",
     ],
     advice: &[
-        "The line names the tag. A record of the organisational domain counts for the domains below it, with `sp=` when it is there.",
+        "The line names the tag. Without a record of its own, a domain has the policy of a name above it, with `sp=` when it is there: the one with `psd=n`, else the one just below a public suffix (`psd=y`), else the one with the fewest labels, else the public suffix.",
     ],
 };
 

@@ -1,8 +1,10 @@
 //! `dmarc`: the policy that receivers find for a domain (RFC 7489).
 //!
 //! Where the organisation ends is not looked up in a list of public suffixes: such a list is old the day after a release,
-//! and this program runs for a year. The names above the domain are asked one after the other instead, as RFC 9989 does
-//! it. The two differ only where a name between the domain and its organisation has a record of its own.
+//! and this program runs for a year. The names above the domain are asked one after the other instead, up to the top, as
+//! RFC 9989 does it. Of the records found there counts the one with `psd=n`, else the one just below a record with `psd=y`,
+//! else the one with the fewest labels; a public suffix (`psd=y`) speaks for a domain when nothing else does. The two ways
+//! differ only where the organisation itself has no record, or a suffix above it has one and does not say what it is.
 
 mod find;
 mod judge;

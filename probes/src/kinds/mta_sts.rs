@@ -210,8 +210,19 @@ impl MtaSts {
             });
             return Err(fetch::fetch_error(failure));
         }
+        // One family is known, the question for the other failed: some senders find less.
+        if let Some(failure) = found.failure {
+            cx.find(fetch::fetch_error(failure));
+        }
         if tried.len() < found.addresses.len() {
             cx.note("IPv4 addresses only");
+        }
+        if tried.len() > MOST_ADDRESSES {
+            let count = tried.len();
+            let text = format!(
+                "{host} has {count} addresses; only the first {MOST_ADDRESSES} are looked at"
+            );
+            cx.find(Finding::new(Reason::MtaStsMismatch, text).as_preference());
         }
         let mut first: Option<(IpAddr, Vec<u8>)> = None;
         let mut failures = Vec::new();

@@ -247,6 +247,8 @@ fn dmarc_policies_are_found_and_each_fault_of_a_record_is_named() -> io::Result<
         _dmarc.away TXT \"v=DMARC1; p=none; rua=mailto:x@gone.test\"\n";
     let alone = "_dmarc.above TXT \"nothing\"\n";
     let lab = NamesLab::start(&[
+        // The walk ends at the last label.
+        Zone::new("test", ""),
         Zone::new("dmarc.test", records),
         Zone::new("alone.test", alone),
         Zone::new(

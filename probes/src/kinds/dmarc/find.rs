@@ -1,4 +1,4 @@
-//! Where the policy is, and whether those who get reports want them (RFC 7489 §6.6.3, §7.1).
+//! Where the policy is (RFC 9989 §4.10), and whether those who get reports want them (RFC 7489 §7.1).
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -35,8 +35,12 @@ pub(super) struct Found {
 }
 
 impl Search<'_> {
+    /// The record of the domain itself, or the one that a walk up the names finds (RFC 9989 §4.10).
+    ///
     /// `Ok(Err(…))`: there is no policy, and why.
     pub(super) async fn policy(&self, domain: &str) -> Result<Result<Found, String>, Failure> {
+        let mut best: Option<Found> = None;
+        let mut trouble = None;
         let mut stray = None;
         for name in names(domain) {
             let found = self.ask(format!("_dmarc.{name}")).await?;
@@ -48,33 +52,55 @@ impl Search<'_> {
                     }
                 }
                 [text] => match DmarcRecord::parse(text) {
-                    // The suffix's own record says nothing about who is below it.
-                    Ok(record) if record.is_public_suffix && name != domain => break,
                     Ok(record) => {
-                        return Ok(Ok(Found {
+                        let next = Found {
                             at: name.to_owned(),
                             record,
-                        }));
+                        };
+                        if name == domain || next.record.is_organisation {
+                            return Ok(Ok(next));
+                        }
+                        if next.record.is_public_suffix {
+                            // The organisation is the name just below; the suffix speaks when that one does not.
+                            best = best.filter(|best| is_just_below(&best.at, name));
+                            best.get_or_insert(next);
+                            break;
+                        }
+                        best = Some(next);
                     }
                     Err(fault) => {
-                        return Ok(Err(format!(
-                            "permerror: the record of _dmarc.{name} {fault}"
-                        )));
+                        trouble.get_or_insert_with(|| {
+                            format!("permerror: the record of _dmarc.{name} {fault}")
+                        });
                     }
                 },
                 several => {
-                    return Ok(Err(format!(
-                        "none: _dmarc.{name} has {} DMARC records, and receivers then use no one",
-                        several.len()
-                    )));
+                    trouble.get_or_insert_with(|| {
+                        format!(
+                            "none: _dmarc.{name} has {} DMARC records, and receivers then use no one",
+                            several.len()
+                        )
+                    });
                 }
             }
+            if name == domain && trouble.is_some() {
+                break;
+            }
         }
-        Ok(Err(match stray {
-            Some((name, text)) => format!(
+        // A suffix's record is no cure for a broken one below it.
+        if let Some(best) = best
+            && (trouble.is_none() || !best.record.is_public_suffix)
+        {
+            return Ok(Ok(best));
+        }
+        Ok(Err(match (trouble, stray) {
+            (Some(trouble), _) => trouble,
+            (None, Some((name, text))) => format!(
                 "none: _dmarc.{name} has the text `{text}`, which does not begin with `v=DMARC1;`"
             ),
-            None => format!("none: neither _dmarc.{domain} nor a name above it has a DMARC record"),
+            (None, None) => {
+                format!("none: neither _dmarc.{domain} nor a name above it has a DMARC record")
+            }
         }))
     }
 
@@ -84,10 +110,15 @@ impl Search<'_> {
         let uris = record.aggregate.iter().chain(&record.failure);
         domains.extend(uris.map(ReportUri::domain));
         let mut findings = Vec::new();
-        let foreign = domains
-            .into_iter()
-            .filter(|domain| !is_same_tree(domain, at));
-        for domain in foreign.take(MOST_FOREIGN) {
+        domains.retain(|domain| !is_same_tree(domain, at));
+        if domains.len() > MOST_FOREIGN {
+            let count = domains.len();
+            let text = format!(
+                "reports go to {count} other domains; only the first {MOST_FOREIGN} are looked at"
+            );
+            findings.push(Finding::new(Reason::DmarcMismatch, text).as_preference());
+        }
+        for domain in domains.into_iter().take(MOST_FOREIGN) {
             match self.takes_reports(domain, at).await {
                 Ok(true) => {}
                 Ok(false) => findings.push(Finding::new(
@@ -126,17 +157,18 @@ impl Search<'_> {
     }
 }
 
-/// The domain, and then what is left when labels go on the left, down to two.
+/// The domain, and then what is left when labels go on the left, down to one.
 fn names(domain: &str) -> Vec<&str> {
     let starts = domain.match_indices('.').map(|(dot, _)| dot + 1);
-    let above = starts
-        .filter_map(|start| domain.get(start..))
-        .filter(|name| name.contains('.'));
-    let above: Vec<&str> = above.collect();
+    let above: Vec<&str> = starts.filter_map(|start| domain.get(start..)).collect();
     let skipped = above.len().saturating_sub(MOST_NAMES - 1);
     std::iter::once(domain)
         .chain(above.into_iter().skip(skipped))
         .collect()
+}
+
+fn is_just_below(name: &str, above: &str) -> bool {
+    name.split_once('.').is_some_and(|(_, rest)| rest == above)
 }
 
 fn is_same_tree(one: &str, other: &str) -> bool {
@@ -168,12 +200,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_names_above_are_asked_down_to_two_labels() {
+    fn the_names_above_are_asked_down_to_the_last_label() {
         assert_eq!(
             names("a.b.example.test"),
-            ["a.b.example.test", "b.example.test", "example.test"]
+            ["a.b.example.test", "b.example.test", "example.test", "test"]
         );
-        assert_eq!(names("example.test"), ["example.test"]);
+        assert_eq!(names("example.test"), ["example.test", "test"]);
         assert_eq!(names("test"), ["test"]);
         let long = "1.2.3.4.5.6.7.8.9.10.example.test";
         let names = names(long);
@@ -181,6 +213,14 @@ mod tests {
             (names.len(), names[0], names[1]),
             (8, long, "6.7.8.9.10.example.test")
         );
+    }
+
+    #[test]
+    fn just_below_is_one_label_more() {
+        assert!(is_just_below("shop.city.test", "city.test"));
+        assert!(!is_just_below("a.shop.city.test", "city.test"));
+        assert!(!is_just_below("shop.mycity.test", "city.test"));
+        assert!(!is_just_below("city.test", "city.test"));
     }
 
     #[test]

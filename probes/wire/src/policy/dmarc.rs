@@ -64,6 +64,8 @@ pub struct DmarcRecord {
     pub failure: Vec<ReportUri>,
     /// `psd=y` (RFC 9989): the record of a public suffix, not of an organisation.
     pub is_public_suffix: bool,
+    /// `psd=n` (RFC 9989): the organisation's own record, whatever is above it.
+    pub is_organisation: bool,
     /// What is wrong, each a sentence without its subject.
     pub faults: Vec<Fault>,
 }
@@ -90,6 +92,7 @@ impl DmarcRecord {
             aggregate: Vec::new(),
             failure: Vec::new(),
             is_public_suffix: false,
+            is_organisation: false,
             faults: Vec::new(),
         };
         if tags.get("p").is_none() {
@@ -142,6 +145,7 @@ impl DmarcRecord {
             "ri" => value.parse::<u32>().is_ok(),
             "psd" => {
                 self.is_public_suffix = value.eq_ignore_ascii_case("y");
+                self.is_organisation = value.eq_ignore_ascii_case("n");
                 true
             }
             "rua" | "ruf" => {
@@ -256,5 +260,18 @@ mod tests {
             );
         }
         assert!(DmarcRecord::parse("v=DMARC1; p=none; p=reject").is_err());
+        for (text, is) in [
+            ("v=DMARC1; p=none", (false, false)),
+            ("v=DMARC1; p=none; psd=u", (false, false)),
+            ("v=DMARC1; p=none; psd=y", (true, false)),
+            ("v=DMARC1; p=none; psd=N", (false, true)),
+        ] {
+            let record = DmarcRecord::parse(text).unwrap();
+            assert_eq!(
+                (record.is_public_suffix, record.is_organisation),
+                is,
+                "{text}"
+            );
+        }
     }
 }

@@ -113,9 +113,11 @@ async fn no_record_and_several_records_are_both_none_and_a_broken_server_is_neit
 
 #[tokio::test]
 async fn a_domain_without_a_record_has_the_policy_of_the_one_above() {
-    let net = net("v=DMARC1; p=reject; sp=none")
-        .records("_dmarc.test", "TXT", &["v=DMARC1; p=reject"])
-        .records("_dmarc.city.test", "TXT", &["v=DMARC1; p=reject; psd=y"]);
+    let net = net("v=DMARC1; p=reject; sp=none").records(
+        "_dmarc.test",
+        "TXT",
+        &["v=DMARC1; p=reject; psd=y"],
+    );
     let below = json!({ "domain": "a.b.Example.test", "expect": { "policy": "none", "found_at": "example.test" } });
     let outcome = run::<Dmarc>(&net, below).await;
     assert_eq!(told(&outcome), [""; 0]);
@@ -130,7 +132,8 @@ async fn a_domain_without_a_record_has_the_policy_of_the_one_above() {
         [
             "_dmarc.a.b.example.test",
             "_dmarc.b.example.test",
-            "_dmarc.example.test"
+            "_dmarc.example.test",
+            "_dmarc.test"
         ]
     );
 
@@ -141,14 +144,79 @@ async fn a_domain_without_a_record_has_the_policy_of_the_one_above() {
             "fail dmarc-mismatch: the record of _dmarc.example.test counts, not that of _dmarc.b.example.test"
         ]
     );
-    // A public suffix speaks for nobody below it, and a top-level domain is not asked.
-    let suffix = json!({ "domain": "shop.city.test" });
-    assert_eq!(
-        told(&run::<Dmarc>(&net, suffix).await),
-        [
-            "fail dmarc-mismatch: none: neither _dmarc.shop.city.test nor a name above it has a DMARC record"
-        ]
-    );
+}
+
+#[tokio::test]
+async fn of_the_records_above_a_domain_the_organisation_s_counts() {
+    const PLAIN: &str = "v=DMARC1; p=none";
+    const SUFFIX: &str = "v=DMARC1; p=none; psd=y";
+    const OWN: &str = "v=DMARC1; p=none; psd=n";
+    const BROKEN: &str = "v=DMARC1; p=none; p=none";
+    let broken =
+        "fail dmarc-mismatch: permerror: the record of _dmarc.shop.city.test has the tag `p` twice";
+    for (above, wanted) in [
+        // The fewest labels.
+        (
+            &[("shop.city.test", PLAIN), ("city.test", PLAIN)][..],
+            "by city.test",
+        ),
+        (
+            &[("b.shop.city.test", PLAIN), ("test", PLAIN)][..],
+            "by test",
+        ),
+        // The organisation says that it is one.
+        (
+            &[("shop.city.test", OWN), ("city.test", PLAIN)][..],
+            "by shop.city.test",
+        ),
+        (
+            &[("b.shop.city.test", PLAIN), ("shop.city.test", OWN)][..],
+            "by shop.city.test",
+        ),
+        // Just below a public suffix, whatever is above that.
+        (
+            &[
+                ("b.shop.city.test", PLAIN),
+                ("shop.city.test", PLAIN),
+                ("city.test", SUFFIX),
+                ("test", PLAIN),
+            ][..],
+            "by shop.city.test",
+        ),
+        // A public suffix speaks when nothing of the organisation does.
+        (
+            &[("city.test", SUFFIX), ("test", SUFFIX)][..],
+            "by city.test",
+        ),
+        (
+            &[("b.shop.city.test", PLAIN), ("city.test", SUFFIX)][..],
+            "by city.test",
+        ),
+        // A broken record above is passed over, but not for the suffix's.
+        (
+            &[("shop.city.test", BROKEN), ("city.test", PLAIN)][..],
+            "by city.test",
+        ),
+        (
+            &[("shop.city.test", BROKEN), ("city.test", SUFFIX)][..],
+            broken,
+        ),
+        (&[("shop.city.test", BROKEN)][..], broken),
+        // The domain's own record, whatever it says.
+        (
+            &[("a.b.shop.city.test", SUFFIX), ("shop.city.test", OWN)][..],
+            "own",
+        ),
+    ] {
+        let mut net = FakeNet::new();
+        for (name, record) in above {
+            net = net.records(&format!("_dmarc.{name}"), "TXT", &[record]);
+        }
+        let outcome = run::<Dmarc>(&net, json!({ "domain": "a.b.shop.city.test" })).await;
+        let said = told(&outcome).into_iter().next();
+        let said = said.or_else(|| outcome.notes.get(1).cloned());
+        assert_eq!(said.as_deref().unwrap_or("own"), wanted, "{above:?}");
+    }
 }
 
 #[tokio::test]
@@ -190,6 +258,30 @@ async fn reports_to_strangers_need_their_consent() {
         told(&run::<Dmarc>(&siblings, json!({ "domain": "mail.example.test" })).await),
         [""; 0]
     );
+}
+
+#[tokio::test]
+async fn strangers_beyond_the_limit_are_not_passed_in_silence() {
+    for (strangers, wanted) in [
+        (10, &[][..]),
+        (
+            11,
+            &[
+                "degraded dmarc-mismatch: reports go to 11 other domains; only the first 10 are looked at",
+            ][..],
+        ),
+    ] {
+        let uris: Vec<String> = (10..10 + strangers)
+            .map(|number| format!("mailto:a@willing{number}.org"))
+            .collect();
+        let mut net = net(&format!("v=DMARC1; p=none; rua={}", uris.join(",")));
+        for number in 10..20 {
+            let consent = format!("example.test._report._dmarc.willing{number}.org");
+            net = net.records(&consent, "TXT", &["v=DMARC1"]);
+        }
+        assert_eq!(told(&run::<Dmarc>(&net, settings(json!({}))).await), wanted);
+        assert_eq!(net.questions().len(), 11);
+    }
 }
 
 #[test]

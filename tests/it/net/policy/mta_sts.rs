@@ -340,6 +340,46 @@ async fn every_address_of_the_policy_host_is_asked() {
     assert_eq!(outcome.notes, ["IPv4 addresses only", "enforce"]);
 }
 
+#[tokio::test]
+async fn addresses_of_one_family_do_not_hide_that_the_other_is_unknown() {
+    let authority = Authority::new();
+    let net = net(&[V4]).rcode(None, "mta-sts.example.test", "AAAA", "SERVFAIL");
+    serve(&authority, &net, V4, good());
+    let outcome = run::<MtaSts>(&net, settings(&authority, json!({}))).await;
+    assert_eq!(
+        told(&outcome),
+        [
+            "fail dns-servfail: sts-policy-fetch-error: 127.0.0.1 answered SERVFAIL for mta-sts.example.test AAAA"
+        ]
+    );
+    assert_eq!(outcome.notes, ["enforce"]);
+}
+
+#[tokio::test]
+async fn addresses_beyond_the_limit_are_not_passed_in_silence() {
+    let authority = Authority::new();
+    let addresses = ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", V4];
+    for (count, wanted) in [
+        (4, &[][..]),
+        (
+            5,
+            &[
+                "degraded mta-sts-mismatch: mta-sts.example.test has 5 addresses; only the first 4 are looked at",
+            ][..],
+        ),
+    ] {
+        let net = net(&addresses[..count]);
+        for address in &addresses[..4] {
+            serve(&authority, &net, address, good());
+        }
+        assert_eq!(
+            told(&run::<MtaSts>(&net, settings(&authority, json!({}))).await),
+            wanted
+        );
+        assert_eq!(net.connections().len(), 4);
+    }
+}
+
 #[test]
 fn a_mistake_in_the_settings_is_one_message() {
     for (settings, wanted) in [
