@@ -118,13 +118,11 @@ impl Baselines {
     }
 }
 
+/// A vantage without IPv6 is none of them: it sees the same over IPv4 as everyone, and over IPv6 nothing.
 fn is_ours(reason: Reason) -> bool {
     matches!(
         reason,
-        Reason::VantageOffline
-            | Reason::VantageNoIpv6
-            | Reason::VantagePort25Blocked
-            | Reason::VantageDns
+        Reason::VantageOffline | Reason::VantagePort25Blocked | Reason::VantageDns
     )
 }
 

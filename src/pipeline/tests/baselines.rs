@@ -190,6 +190,17 @@ async fn a_vantage_in_trouble_has_seen_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_seen_over_ipv4_counts_where_there_is_no_ipv6() {
+    let bench = Bench::new().await;
+    assert_eq!(stands(&bench, "01A", "a").await, StatusWord::Pass);
+    let mut outcome = seeing([banner("b")]);
+    outcome.add(Finding::new(Reason::VantageNoIpv6, "no route"));
+    let (_, check) = run(&bench, "01B", outcome).await;
+    assert_eq!(check.findings.len(), 2);
+    assert_eq!(events(&bench), [(Move::Changed, "\"b\"".to_owned())]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_acceptance_is_on_disk_when_it_is_answered_and_holds_after_a_restart() {
     let bench = Bench::new().await;
     let seen = |text| {
