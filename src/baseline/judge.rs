@@ -44,7 +44,7 @@ pub enum Verdict {
     },
 }
 
-/// Judges one look. Only where the value has become another one than at the last look is there a change; what is not all
+/// Judges one look. The first one that saw something is all right. Later, only where the value has become another one than at the last look is there a change; what is not all
 /// right is found at each look.
 #[must_use]
 pub fn look(
@@ -59,8 +59,9 @@ pub fn look(
         return nothing();
     }
     let Some(known) = known else {
+        // Nothing is seen during an outage, too: it must not become what should be.
         return Judgement {
-            remember: Some(first(seen, seen_by, now)),
+            remember: (!seen.values.is_empty()).then(|| first(seen, seen_by, now)),
             ..nothing()
         };
     };

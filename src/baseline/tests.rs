@@ -92,6 +92,11 @@ fn a_change_is_told_once_and_found_until_the_old_value_is_back() {
             &["right", "changed degraded", "changed degraded", "degraded"],
         ),
         (&[(0, "a"), (1, "")], &["right", "changed degraded"]),
+        // Nothing is no first sighting, and no baseline.
+        (
+            &[(0, ""), (1, ""), (2, "a"), (3, "b")],
+            &["right", "right", "right", "changed degraded"],
+        ),
     ] {
         assert_eq!(looks(&none, looked), wanted, "{looked:?}");
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use postrider_probes::observation::Observation;
-use postrider_probes::outcome::{ChangeFacts, Outcome};
+use postrider_probes::outcome::{ChangeFacts, Outcome, Status};
 use postrider_probes::reason::Reason;
 
 use crate::baseline::rules::Rules;
@@ -53,9 +53,15 @@ impl Baselines {
         if outcome.findings.iter().any(|known| is_ours(known.reason)) {
             return Vec::new();
         }
+        // Before any finding of ours is in it.
+        let is_broken = outcome.status() >= Status::Error;
         let mut changes = Vec::new();
         for seen in std::mem::take(&mut outcome.observations) {
             let key = Key::of(&seen);
+            // What is there during an outage is not what should be: the next good look is the first sighting.
+            if is_broken && !self.known.contains_key(&key) {
+                continue;
+            }
             let judged = look(self.known.get(&key), &seen, seen_by, now, &self.rules);
             tell(outcome, &judged.verdict, judged.change.as_ref(), &seen);
             if let Some(baseline) = judged.remember {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_probes::observation::{Observation, What};
-use postrider_probes::outcome::{Finding, Outcome};
+use postrider_probes::outcome::{Finding, Outcome, Status};
 use postrider_probes::reason::Reason;
 use tokio::sync::broadcast;
 
@@ -172,6 +172,24 @@ async fn a_failure_stays_the_worst_and_what_it_saw_counts_all_the_same() {
         .map(|found| found.reason.as_str())
         .collect();
     assert_eq!(reasons, ["smtp-5xx", "changed"]);
+    assert_eq!(events(&bench).len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_sighting_is_that_of_the_first_check_that_did_not_break() {
+    let bench = Bench::new().await;
+    for (name, reason) in [("01A", Reason::Smtp5xx), ("01B", Reason::StoreFailed)] {
+        let mut outcome = seeing([banner("down for repairs")]);
+        outcome.add(Finding::new(reason, "broken"));
+        assert!(outcome.status() > Status::Degraded);
+        let (_, check) = run(&bench, name, outcome).await;
+        assert_eq!(check.findings.len(), 1);
+    }
+    let mut outcome = seeing([banner("mx")]);
+    outcome.add(Finding::new(Reason::Smtp5xx, "broken").as_preference());
+    assert_eq!(run(&bench, "01C", outcome).await.1.findings.len(), 1);
+    assert_eq!(stands(&bench, "01D", "mx").await, StatusWord::Pass);
+    assert_eq!(stands(&bench, "01E", "other").await, StatusWord::Degraded);
     assert_eq!(events(&bench).len(), 1);
 }
 
