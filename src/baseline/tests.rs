@@ -266,6 +266,39 @@ fn a_window_is_about_what_whom_and_which_values() {
 }
 
 #[test]
+fn a_window_that_expects_values_lets_no_other_come_and_not_all_go() {
+    let seen = |values: &[&str]| Observation::new(What::Addresses, "mx1.example.net", values);
+    let known = look(
+        None,
+        &seen(&["192.0.2.1", "192.0.2.2"]),
+        &by("R"),
+        at(0),
+        &Rules::default(),
+    )
+    .remember
+    .unwrap();
+    for (after, of_expected, of_any) in [
+        (&[][..], false, true),
+        (&["192.0.2.1"], true, true),
+        (&["192.0.2.9"], true, true),
+        (&["192.0.2.1", "192.0.2.9"], true, true),
+        (&["192.0.2.8"], false, true),
+        (&["192.0.2.8", "192.0.2.9"], false, true),
+        (&["192.0.2.1", "192.0.2.8"], false, true),
+    ] {
+        for (expect, wanted) in [(&["192.0.2.9".to_owned()][..], of_expected), (&[], of_any)] {
+            let rules = with(vec![Window {
+                expect: expect.iter().cloned().collect(),
+                ..window(1, 9)
+            }]);
+            let judged = look(Some(&known), &seen(after), &by("R"), at(5), &rules);
+            let let_in = matches!(judged.verdict, Verdict::Noted(_));
+            assert_eq!(let_in, wanted, "{after:?}, expected {expect:?}");
+        }
+    }
+}
+
+#[test]
 fn sentences_give_before_and_after() {
     let says = |what, subject, before: &[&str], after: &[&str]| {
         let seen = Observation::new(what, subject, before);
