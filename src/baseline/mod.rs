@@ -95,7 +95,9 @@ impl Selection {
 pub struct Baseline {
     /// The values that are all right, the one accepted last first; never empty.
     pub accepted: Vec<Values>,
-    /// Until then all of them are, afterwards only the one that was seen last; `None`: for good.
+    /// Those of them that a change window let in.
+    pub windowed: Vec<Values>,
+    /// Until then those are, too, afterwards at most the one that was seen last; `None`: all are right for good.
     pub several_until: Option<Timestamp>,
     /// When the first one was accepted.
     pub accepted_at: Timestamp,

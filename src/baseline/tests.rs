@@ -401,6 +401,93 @@ fn an_operator_accepts_the_new_value_alone_or_beside_the_old_one() {
     assert_eq!(one.accepted, [banner("b").values]);
 }
 
+/// What stands after looks and acceptances with `--also`, one after the other; `+` is such an acceptance.
+fn stands(rules: &Rules, done: &[(i64, &str)]) -> (Vec<String>, Vec<Move>) {
+    let key = Key::of(&banner("a"));
+    let mut known: Option<Baseline> = None;
+    let mut moves = Vec::new();
+    for (hour, text) in done {
+        let change = if *text == "+" {
+            let accepted = accept(&key, known.as_ref().unwrap(), true, "cli", at(*hour));
+            accepted.map(|(baseline, change)| {
+                known = Some(baseline);
+                change
+            })
+        } else {
+            let judged = look(known.as_ref(), &banner(text), &by("R"), at(*hour), rules);
+            known = judged.remember.or(known);
+            judged.change
+        };
+        moves.extend(change.map(|change| change.how));
+    }
+    let accepted = known.unwrap().accepted;
+    (accepted.iter().map(Values::to_string).collect(), moves)
+}
+
+#[test]
+fn what_was_right_for_good_is_so_after_a_window() {
+    use Move::{Accepted, Changed, Expected};
+    let rules = with(vec![window(10, 20)]);
+    let both = [(0, "a"), (1, "b"), (2, "+")];
+    for (then, wanted) in [
+        // What the window let in and is gone by its end.
+        (&[(10, "c"), (11, "a"), (20, "a")][..], &["b", "a"][..]),
+        // What it let in stays when it is there at the end.
+        (&[(10, "c"), (11, "d"), (20, "d")], &["d", "b", "a"]),
+        (&[(10, "a"), (20, "b")], &["b", "a"]),
+    ] {
+        let (accepted, moves) = stands(&rules, &[&both[..], then].concat());
+        let accepted: Vec<&str> = accepted.iter().map(|text| text.trim_matches('"')).collect();
+        assert_eq!(accepted, wanted, "{then:?}");
+        assert_eq!(moves[..2], [Changed, Accepted], "{then:?}");
+    }
+    // Accepted while it is open: beside the others, for good, once.
+    let (accepted, moves) = stands(
+        &rules,
+        &[
+            (0, "a"),
+            (10, "b"),
+            (11, "+"),
+            (12, "+"),
+            (13, "a"),
+            (20, "a"),
+        ],
+    );
+    assert_eq!(
+        (accepted, moves),
+        (
+            vec!["\"b\"".to_owned(), "\"a\"".to_owned()],
+            vec![Expected, Accepted]
+        )
+    );
+    // And what else the window let in goes all the same.
+    let (accepted, _) = stands(
+        &rules,
+        &[
+            (0, "a"),
+            (10, "b"),
+            (11, "c"),
+            (12, "+"),
+            (13, "a"),
+            (20, "a"),
+        ],
+    );
+    assert_eq!(accepted, ["\"c\"", "\"a\""]);
+}
+
+#[test]
+fn what_a_window_lets_in_makes_room_before_what_is_right_for_good() {
+    let rules = with(vec![window(10, 20)]);
+    let many: Vec<String> = (0..20).map(|number| format!("mx{number}")).collect();
+    let let_in = many.iter().map(|text| (12, text.as_str()));
+    let done: Vec<_> = [(0, "a"), (1, "b"), (2, "+")]
+        .into_iter()
+        .chain(let_in)
+        .chain([(13, "a"), (20, "a")])
+        .collect();
+    assert_eq!(stands(&rules, &done).0, ["\"b\"", "\"a\""]);
+}
+
 #[test]
 fn so_many_values_can_be_right_at_once_and_no_more() {
     let key = Key::of(&banner("a"));
@@ -454,6 +541,8 @@ proptest! {
             known = judged.remember.or(known);
             let now = known.clone().unwrap();
             prop_assert!(!now.accepted.is_empty() && now.accepted.len() <= MOST_ACCEPTED);
+            prop_assert_eq!(now.several_until.is_some(), !now.windowed.is_empty());
+            prop_assert!(now.windowed.iter().all(|values| now.accepted.contains(values)));
             prop_assert_eq!(&now.current, &seen.values);
             let again = look(Some(&now), &seen, &by("S"), at(hour), &rules);
             prop_assert_eq!(again.change, None);
