@@ -56,6 +56,7 @@ impl Baselines {
         // Before any finding of ours is in it.
         let is_broken = outcome.status() >= Status::Error;
         let mut changes = Vec::new();
+        let mut forgotten = 0_usize;
         for seen in std::mem::take(&mut outcome.observations) {
             let key = Key::of(&seen);
             // What is there during an outage is not what should be: the next good look is the first sighting.
@@ -65,13 +66,21 @@ impl Baselines {
             let judged = look(self.known.get(&key), &seen, seen_by, now, &self.rules);
             tell(outcome, &judged.verdict, judged.change.as_ref(), &seen);
             if let Some(baseline) = judged.remember {
-                self.make_room(&key, unsaved);
+                forgotten += usize::from(self.make_room(&key, unsaved));
                 unsaved
                     .baselines
                     .insert(key.clone(), Some(baseline.clone()));
                 self.known.insert(key, baseline);
             }
             changes.extend(judged.change);
+        }
+        // One line for a check: it may have seen hundreds of new things.
+        if forgotten > 0 {
+            let SeenBy { scenario, step, .. } = seen_by;
+            tracing::warn!(
+                forgotten, most = MOST, %scenario, %step,
+                "too much is remembered: what was not seen for the longest time is forgotten, and a change of it with it"
+            );
         }
         unsaved.changes.extend(changes.iter().cloned());
         changes
@@ -108,19 +117,22 @@ impl Baselines {
         accepted
     }
 
-    fn make_room(&mut self, key: &Key, unsaved: &mut Batch) {
+    /// Whether something had to go.
+    fn make_room(&mut self, key: &Key, unsaved: &mut Batch) -> bool {
         if self.known.len() < MOST || self.known.contains_key(key) {
-            return;
+            return false;
         }
         let oldest = self
             .known
             .iter()
             .min_by_key(|(_, known)| known.last_seen_at);
-        if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
-            tracing::debug!(%oldest, "forgotten, to make room");
-            self.known.remove(&oldest);
-            unsaved.baselines.insert(oldest, None);
-        }
+        let Some(oldest) = oldest.map(|(key, _)| key.clone()) else {
+            return false;
+        };
+        tracing::debug!(%oldest, "forgotten, to make room");
+        self.known.remove(&oldest);
+        unsaved.baselines.insert(oldest, None);
+        true
     }
 }
 

@@ -1,7 +1,7 @@
 //! What checks see is compared with what is remembered, told when it is on disk, and neither lost nor doubled.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use postrider_probes::observation::{Observation, What};
@@ -19,6 +19,23 @@ use crate::pipeline::Told;
 use crate::result::{CheckResult, RunHead, StatusWord};
 use crate::run::event::{CheckFinished, CheckName, Event, RunFinished, RunStarted};
 use crate::store::{Reader, RunSearch};
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0
+            .lock()
+            .expect("nobody panicked")
+            .extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
 
 const HOUR: Duration = Duration::from_secs(3600);
 const SUBJECT: &str = "192.0.2.1:25";
@@ -387,6 +404,14 @@ async fn a_process_that_dies_neither_loses_nor_doubles_a_change() {
 
 #[tokio::test(start_paused = true)]
 async fn a_name_server_that_always_says_something_else_does_not_fill_the_store() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(move || writer.clone())
+        .with_max_level(tracing::Level::WARN)
+        .with_ansi(false)
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
     let bench = Bench::new().await;
     for round in 0..50_u32 {
         let seen = (0..250).map(|number| {
@@ -399,4 +424,8 @@ async fn a_name_server_that_always_says_something_else_does_not_fill_the_store()
     assert_eq!(known.len(), 10_000);
     assert!(known.iter().any(|(key, _)| key.subject == "10.49.0.249:25"));
     assert!(!known.iter().any(|(key, _)| key.subject == "10.0.0.0:25"));
+    let text = String::from_utf8(log.0.lock().expect("nobody panicked").clone()).expect("text");
+    // The first forty fill it.
+    assert_eq!(text.matches("too much is remembered").count(), 10, "{text}");
+    assert_eq!(text.matches("forgotten=250").count(), 10, "{text}");
 }
