@@ -68,6 +68,8 @@ pub struct Selection {
     pub subject: Option<String>,
     /// Only what this scenario saw become another one.
     pub scenario: Option<String>,
+    /// Only what did not become another one after this time: whoever looked then means what was there.
+    pub unchanged_since: Option<Timestamp>,
 }
 
 impl Selection {
@@ -81,12 +83,16 @@ impl Selection {
                 .any(|known| known.eq_ignore_ascii_case(wanted))
         };
         let scenario = &baseline.seen_by.scenario;
+        // To the microsecond, as it is stored and shown.
+        let is_as_then =
+            |then: Timestamp| baseline.current_since.as_microsecond() <= then.as_microsecond();
         self.what.is_none_or(|what| what == key.what)
             && self.subject.as_ref().is_none_or(is_subject)
             && self
                 .scenario
                 .as_ref()
                 .is_none_or(|wanted| wanted == scenario)
+            && self.unchanged_since.is_none_or(is_as_then)
     }
 }
 

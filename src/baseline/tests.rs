@@ -401,6 +401,38 @@ fn an_operator_accepts_the_new_value_alone_or_beside_the_old_one() {
     assert_eq!(one.accepted, [banner("b").values]);
 }
 
+#[test]
+fn who_looked_before_it_became_another_one_does_not_mean_it() {
+    let none = Rules::default();
+    let key = Key::of(&banner("a"));
+    let known = look(None, &banner("a"), &by("R"), at(0), &none)
+        .remember
+        .unwrap();
+    let later = at(5)
+        .saturating_add(std::time::Duration::from_nanos(1_500))
+        .unwrap();
+    let changed = look(Some(&known), &banner("b"), &by("S"), later, &none)
+        .remember
+        .unwrap();
+    for (looked, wanted) in [
+        (None, true),
+        (Some(at(4)), false),
+        (Some(at(5)), false),
+        // As it is shown.
+        (
+            Some(Timestamp::from_microsecond(later.as_microsecond()).unwrap()),
+            true,
+        ),
+        (Some(at(6)), true),
+    ] {
+        let selection = Selection {
+            unchanged_since: looked,
+            ..Selection::default()
+        };
+        assert_eq!(selection.takes(&key, &changed), wanted, "{looked:?}");
+    }
+}
+
 /// What stands after looks and acceptances with `--also`, one after the other; `+` is such an acceptance.
 fn stands(rules: &Rules, done: &[(i64, &str)]) -> (Vec<String>, Vec<Move>) {
     let key = Key::of(&banner("a"));

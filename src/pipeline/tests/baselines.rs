@@ -250,6 +250,7 @@ async fn an_acceptance_is_on_disk_when_it_is_answered_and_holds_after_a_restart(
         what: Some(what),
         subject: Some("192.0.2.1".to_owned()),
         scenario: Some("mx".to_owned()),
+        unchanged_since: None,
     };
     let accept = |selection| {
         bench
