@@ -44,7 +44,7 @@ pub enum Verdict {
     },
 }
 
-/// Judges one look. Only where the value has become another one than at the last look is there a change; what is not all
+/// Judges one look. The first one that saw something is all right. Later, only where the value has become another one than at the last look is there a change; what is not all
 /// right is found at each look.
 #[must_use]
 pub fn look(
@@ -59,8 +59,9 @@ pub fn look(
         return nothing();
     }
     let Some(known) = known else {
+        // Nothing is seen during an outage, too: it must not become what should be.
         return Judgement {
-            remember: Some(first(seen, seen_by, now)),
+            remember: (!seen.values.is_empty()).then(|| first(seen, seen_by, now)),
             ..nothing()
         };
     };
@@ -78,14 +79,14 @@ pub fn look(
         // From one that is all right to another one nothing happened that anybody would want to hear of.
         (is_other && !known.is_all_right()).then_some(Move::Returned)
     } else if let Some(window) = rules.window(now, &key, &base, &seen.values) {
+        after.windowed.push(seen.values.clone());
         push_accepted(&mut after, seen.values.clone());
         after.several_until = after.several_until.max(Some(window.until));
         after.accepted_at = now;
         after.accepted_by = window.name();
         Some(Move::Expected)
     } else if severity == Severity::Pass {
-        after.accepted = vec![seen.values.clone()];
-        after.several_until = None;
+        only(&mut after, seen.values.clone());
         after.accepted_at = now;
         RULE.clone_into(&mut after.accepted_by);
         Some(Move::Listed)
@@ -140,17 +141,22 @@ pub fn accept(
     by: &str,
     now: Timestamp,
 ) -> Option<(Baseline, Change)> {
-    let only_one = known.accepted.len() == 1 && known.several_until.is_none();
-    if known.is_all_right() && (also || only_one) {
+    let is_so = match also {
+        true => !known.windowed.contains(&known.current),
+        false => known.accepted.len() == 1 && known.windowed.is_empty(),
+    };
+    if known.is_all_right() && is_so {
         return None;
     }
     let mut after = known.clone();
     let before = known.accepted.first().cloned().unwrap_or_default();
     match also {
-        true => push_accepted(&mut after, known.current.clone()),
-        false => after.accepted = vec![known.current.clone()],
+        true => {
+            after.windowed.retain(|values| *values != known.current);
+            push_accepted(&mut after, known.current.clone());
+        }
+        false => only(&mut after, known.current.clone()),
     }
-    after.several_until = None;
     after.accepted_at = now;
     by.clone_into(&mut after.accepted_by);
     let change = Change {
@@ -177,6 +183,7 @@ fn nothing() -> Judgement {
 fn first(seen: &Observation, seen_by: &SeenBy, now: Timestamp) -> Baseline {
     Baseline {
         accepted: vec![seen.values.clone()],
+        windowed: Vec::new(),
         several_until: None,
         accepted_at: now,
         accepted_by: FIRST.to_owned(),
@@ -188,24 +195,53 @@ fn first(seen: &Observation, seen_by: &SeenBy, now: Timestamp) -> Baseline {
     }
 }
 
-/// After its end only the value that was seen last is all right; when that is none of them, the newest.
+/// After its end, of what was let in only the value that was seen last stays; when that is none of those that are all
+/// right, the newest. It takes the place of a single value; several that were right for good stay.
 fn close_window(baseline: &mut Baseline, now: Timestamp) {
     if baseline.several_until.is_none_or(|until| now < until) {
         return;
     }
     baseline.several_until = None;
-    let current = &baseline.current;
-    let last = match baseline.accepted.contains(current) {
-        true => Some(current.clone()),
-        false => baseline.accepted.first().cloned(),
+    let windowed = std::mem::take(&mut baseline.windowed);
+    let last = match baseline.is_all_right() {
+        true => Some(&baseline.current),
+        false => baseline.accepted.first(),
     };
-    baseline.accepted = last.into_iter().collect();
+    let last = last.filter(|last| windowed.contains(last)).cloned();
+    baseline
+        .accepted
+        .retain(|values| !windowed.contains(values));
+    let Some(last) = last else {
+        return;
+    };
+    match baseline.accepted.len() {
+        0 | 1 => only(baseline, last),
+        _ => push_accepted(baseline, last),
+    }
 }
 
+/// One value, for good.
+fn only(baseline: &mut Baseline, values: Values) {
+    baseline.accepted = vec![values];
+    baseline.windowed.clear();
+    baseline.several_until = None;
+}
+
+/// Beside the others. Where there are too many, the oldest goes that was let in by a window, then the oldest.
 fn push_accepted(baseline: &mut Baseline, values: Values) {
-    baseline.accepted.retain(|known| *known != values);
-    baseline.accepted.insert(0, values);
-    baseline.accepted.truncate(MOST_ACCEPTED);
+    let Baseline {
+        accepted, windowed, ..
+    } = baseline;
+    accepted.retain(|known| *known != values);
+    if accepted.len() >= MOST_ACCEPTED {
+        let let_in = accepted.iter().rposition(|known| windowed.contains(known));
+        accepted.remove(let_in.unwrap_or(accepted.len() - 1));
+    }
+    accepted.insert(0, values);
+    windowed.retain(|known| accepted.contains(known));
+    if windowed.is_empty() {
+        baseline.several_until = None;
+    }
 }
 
 /// What should be, since it was accepted.

@@ -68,6 +68,8 @@ pub struct Selection {
     pub subject: Option<String>,
     /// Only what this scenario saw become another one.
     pub scenario: Option<String>,
+    /// Only what did not become another one after this time: whoever looked then means what was there.
+    pub unchanged_since: Option<Timestamp>,
 }
 
 impl Selection {
@@ -81,12 +83,16 @@ impl Selection {
                 .any(|known| known.eq_ignore_ascii_case(wanted))
         };
         let scenario = &baseline.seen_by.scenario;
+        // To the microsecond, as it is stored and shown.
+        let is_as_then =
+            |then: Timestamp| baseline.current_since.as_microsecond() <= then.as_microsecond();
         self.what.is_none_or(|what| what == key.what)
             && self.subject.as_ref().is_none_or(is_subject)
             && self
                 .scenario
                 .as_ref()
                 .is_none_or(|wanted| wanted == scenario)
+            && self.unchanged_since.is_none_or(is_as_then)
     }
 }
 
@@ -95,7 +101,9 @@ impl Selection {
 pub struct Baseline {
     /// The values that are all right, the one accepted last first; never empty.
     pub accepted: Vec<Values>,
-    /// Until then all of them are, afterwards only the one that was seen last; `None`: for good.
+    /// Those of them that a change window let in.
+    pub windowed: Vec<Values>,
+    /// Until then those are, too, afterwards at most the one that was seen last; `None`: all are right for good.
     pub several_until: Option<Timestamp>,
     /// When the first one was accepted.
     pub accepted_at: Timestamp,

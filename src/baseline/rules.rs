@@ -41,7 +41,7 @@ pub struct Window {
     pub what: BTreeSet<What>,
     /// Of whom: names and addresses, in small letters; of everyone when `None`.
     pub hosts: Option<BTreeSet<String>>,
-    /// The only values that may come; any when empty.
+    /// The only values that may come; any when empty. With them, something must be left of the old and the new ones.
     pub expect: BTreeSet<String>,
     /// Why.
     pub note: Option<String>,
@@ -82,7 +82,8 @@ impl Window {
         let is_open = self.from <= now && now < self.until;
         let is_meant = self.what.is_empty() || self.what.contains(&key.what);
         let comes = |value: &str| self.expect.contains(value);
-        let is_expected = self.expect.is_empty() || after.without(before).all(comes);
+        let is_expected =
+            self.expect.is_empty() || (!after.is_empty() && after.without(before).all(comes));
         is_open && is_meant && is_expected && self.is_about(key, before, after)
     }
 

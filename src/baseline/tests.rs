@@ -92,6 +92,11 @@ fn a_change_is_told_once_and_found_until_the_old_value_is_back() {
             &["right", "changed degraded", "changed degraded", "degraded"],
         ),
         (&[(0, "a"), (1, "")], &["right", "changed degraded"]),
+        // Nothing is no first sighting, and no baseline.
+        (
+            &[(0, ""), (1, ""), (2, "a"), (3, "b")],
+            &["right", "right", "right", "changed degraded"],
+        ),
     ] {
         assert_eq!(looks(&none, looked), wanted, "{looked:?}");
     }
@@ -261,6 +266,39 @@ fn a_window_is_about_what_whom_and_which_values() {
 }
 
 #[test]
+fn a_window_that_expects_values_lets_no_other_come_and_not_all_go() {
+    let seen = |values: &[&str]| Observation::new(What::Addresses, "mx1.example.net", values);
+    let known = look(
+        None,
+        &seen(&["192.0.2.1", "192.0.2.2"]),
+        &by("R"),
+        at(0),
+        &Rules::default(),
+    )
+    .remember
+    .unwrap();
+    for (after, of_expected, of_any) in [
+        (&[][..], false, true),
+        (&["192.0.2.1"], true, true),
+        (&["192.0.2.9"], true, true),
+        (&["192.0.2.1", "192.0.2.9"], true, true),
+        (&["192.0.2.8"], false, true),
+        (&["192.0.2.8", "192.0.2.9"], false, true),
+        (&["192.0.2.1", "192.0.2.8"], false, true),
+    ] {
+        for (expect, wanted) in [(&["192.0.2.9".to_owned()][..], of_expected), (&[], of_any)] {
+            let rules = with(vec![Window {
+                expect: expect.iter().cloned().collect(),
+                ..window(1, 9)
+            }]);
+            let judged = look(Some(&known), &seen(after), &by("R"), at(5), &rules);
+            let let_in = matches!(judged.verdict, Verdict::Noted(_));
+            assert_eq!(let_in, wanted, "{after:?}, expected {expect:?}");
+        }
+    }
+}
+
+#[test]
 fn sentences_give_before_and_after() {
     let says = |what, subject, before: &[&str], after: &[&str]| {
         let seen = Observation::new(what, subject, before);
@@ -364,6 +402,125 @@ fn an_operator_accepts_the_new_value_alone_or_beside_the_old_one() {
 }
 
 #[test]
+fn who_looked_before_it_became_another_one_does_not_mean_it() {
+    let none = Rules::default();
+    let key = Key::of(&banner("a"));
+    let known = look(None, &banner("a"), &by("R"), at(0), &none)
+        .remember
+        .unwrap();
+    let later = at(5)
+        .saturating_add(std::time::Duration::from_nanos(1_500))
+        .unwrap();
+    let changed = look(Some(&known), &banner("b"), &by("S"), later, &none)
+        .remember
+        .unwrap();
+    for (looked, wanted) in [
+        (None, true),
+        (Some(at(4)), false),
+        (Some(at(5)), false),
+        // As it is shown.
+        (
+            Some(Timestamp::from_microsecond(later.as_microsecond()).unwrap()),
+            true,
+        ),
+        (Some(at(6)), true),
+    ] {
+        let selection = Selection {
+            unchanged_since: looked,
+            ..Selection::default()
+        };
+        assert_eq!(selection.takes(&key, &changed), wanted, "{looked:?}");
+    }
+}
+
+/// What stands after looks and acceptances with `--also`, one after the other; `+` is such an acceptance.
+fn stands(rules: &Rules, done: &[(i64, &str)]) -> (Vec<String>, Vec<Move>) {
+    let key = Key::of(&banner("a"));
+    let mut known: Option<Baseline> = None;
+    let mut moves = Vec::new();
+    for (hour, text) in done {
+        let change = if *text == "+" {
+            let accepted = accept(&key, known.as_ref().unwrap(), true, "cli", at(*hour));
+            accepted.map(|(baseline, change)| {
+                known = Some(baseline);
+                change
+            })
+        } else {
+            let judged = look(known.as_ref(), &banner(text), &by("R"), at(*hour), rules);
+            known = judged.remember.or(known);
+            judged.change
+        };
+        moves.extend(change.map(|change| change.how));
+    }
+    let accepted = known.unwrap().accepted;
+    (accepted.iter().map(Values::to_string).collect(), moves)
+}
+
+#[test]
+fn what_was_right_for_good_is_so_after_a_window() {
+    use Move::{Accepted, Changed, Expected};
+    let rules = with(vec![window(10, 20)]);
+    let both = [(0, "a"), (1, "b"), (2, "+")];
+    for (then, wanted) in [
+        // What the window let in and is gone by its end.
+        (&[(10, "c"), (11, "a"), (20, "a")][..], &["b", "a"][..]),
+        // What it let in stays when it is there at the end.
+        (&[(10, "c"), (11, "d"), (20, "d")], &["d", "b", "a"]),
+        (&[(10, "a"), (20, "b")], &["b", "a"]),
+    ] {
+        let (accepted, moves) = stands(&rules, &[&both[..], then].concat());
+        let accepted: Vec<&str> = accepted.iter().map(|text| text.trim_matches('"')).collect();
+        assert_eq!(accepted, wanted, "{then:?}");
+        assert_eq!(moves[..2], [Changed, Accepted], "{then:?}");
+    }
+    // Accepted while it is open: beside the others, for good, once.
+    let (accepted, moves) = stands(
+        &rules,
+        &[
+            (0, "a"),
+            (10, "b"),
+            (11, "+"),
+            (12, "+"),
+            (13, "a"),
+            (20, "a"),
+        ],
+    );
+    assert_eq!(
+        (accepted, moves),
+        (
+            vec!["\"b\"".to_owned(), "\"a\"".to_owned()],
+            vec![Expected, Accepted]
+        )
+    );
+    // And what else the window let in goes all the same.
+    let (accepted, _) = stands(
+        &rules,
+        &[
+            (0, "a"),
+            (10, "b"),
+            (11, "c"),
+            (12, "+"),
+            (13, "a"),
+            (20, "a"),
+        ],
+    );
+    assert_eq!(accepted, ["\"c\"", "\"a\""]);
+}
+
+#[test]
+fn what_a_window_lets_in_makes_room_before_what_is_right_for_good() {
+    let rules = with(vec![window(10, 20)]);
+    let many: Vec<String> = (0..20).map(|number| format!("mx{number}")).collect();
+    let let_in = many.iter().map(|text| (12, text.as_str()));
+    let done: Vec<_> = [(0, "a"), (1, "b"), (2, "+")]
+        .into_iter()
+        .chain(let_in)
+        .chain([(13, "a"), (20, "a")])
+        .collect();
+    assert_eq!(stands(&rules, &done).0, ["\"b\"", "\"a\""]);
+}
+
+#[test]
 fn so_many_values_can_be_right_at_once_and_no_more() {
     let key = Key::of(&banner("a"));
     let none = Rules::default();
@@ -416,6 +573,8 @@ proptest! {
             known = judged.remember.or(known);
             let now = known.clone().unwrap();
             prop_assert!(!now.accepted.is_empty() && now.accepted.len() <= MOST_ACCEPTED);
+            prop_assert_eq!(now.several_until.is_some(), !now.windowed.is_empty());
+            prop_assert!(now.windowed.iter().all(|values| now.accepted.contains(values)));
             prop_assert_eq!(&now.current, &seen.values);
             let again = look(Some(&now), &seen, &by("S"), at(hour), &rules);
             prop_assert_eq!(again.change, None);

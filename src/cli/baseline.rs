@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hyper::{StatusCode, Uri};
+use jiff::Timestamp;
 use postrider_probes::observation::What;
 
 use super::output::Output;
@@ -88,6 +89,9 @@ struct Accept {
     /// What was right before stays right, too: several servers behind one address
     #[arg(long)]
     also: bool,
+    /// Only what did not become another one after this time (RFC 3339), such as the time of your look at it
+    #[arg(long, value_name = "TIME")]
+    unchanged_since: Option<Timestamp>,
     /// Form of the answer
     #[arg(long, value_enum, default_value_t = Form::Table)]
     format: Form,
@@ -158,7 +162,7 @@ fn show(global: &Global, args: &Show, output: &Output) -> Result<Exit, Problem> 
     let selection = Selection {
         what: args.what,
         subject: Some(args.subject.clone()),
-        scenario: None,
+        ..Selection::default()
     };
     let known = store.baselines().map_err(Problem::not_tested)?;
     let mut pages = Vec::new();
@@ -208,6 +212,7 @@ fn accept(global: &Global, args: &Accept, output: &Output) -> Result<Exit, Probl
         scenario: args.scenario.clone(),
         all: args.all,
         also: args.also,
+        unchanged_since: args.unchanged_since,
         instance: None,
     };
     if !request.selects() {
@@ -270,6 +275,7 @@ async fn in_store(store: Store, request: &AcceptRequest) -> Result<Acceptance, P
         what: request.what,
         subject: request.subject.clone(),
         scenario: request.scenario.clone(),
+        unchanged_since: request.unchanged_since,
     };
     let accepted = pipeline
         .accept(selection, request.also, hold::origin())
@@ -303,6 +309,7 @@ async fn by_daemon(
         "scenario": request.scenario,
         "all": request.all,
         "also": request.also,
+        "unchanged_since": request.unchanged_since,
         "instance": request.instance,
     });
     let asked = client.post("/api/v1/baselines/accept", body.to_string());

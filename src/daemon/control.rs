@@ -104,6 +104,7 @@ impl Control for Daemon {
                 scenario,
                 all: _,
                 also,
+                unchanged_since,
                 instance,
             } = request;
             let ours = &self.0.store.identity().instance;
@@ -114,6 +115,7 @@ impl Control for Daemon {
                 what,
                 subject,
                 scenario,
+                unchanged_since,
             };
             let pipeline = &self.0.pipeline;
             let accepted = pipeline.accept(selection, also, origin.to_string()).await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use postrider_probes::observation::Observation;
-use postrider_probes::outcome::{ChangeFacts, Outcome};
+use postrider_probes::outcome::{ChangeFacts, Outcome, Status};
 use postrider_probes::reason::Reason;
 
 use crate::baseline::rules::Rules;
@@ -53,19 +53,34 @@ impl Baselines {
         if outcome.findings.iter().any(|known| is_ours(known.reason)) {
             return Vec::new();
         }
+        // Before any finding of ours is in it.
+        let is_broken = outcome.status() >= Status::Error;
         let mut changes = Vec::new();
+        let mut forgotten = 0_usize;
         for seen in std::mem::take(&mut outcome.observations) {
             let key = Key::of(&seen);
+            // What is there during an outage is not what should be: the next good look is the first sighting.
+            if is_broken && !self.known.contains_key(&key) {
+                continue;
+            }
             let judged = look(self.known.get(&key), &seen, seen_by, now, &self.rules);
             tell(outcome, &judged.verdict, judged.change.as_ref(), &seen);
             if let Some(baseline) = judged.remember {
-                self.make_room(&key, unsaved);
+                forgotten += usize::from(self.make_room(&key, unsaved));
                 unsaved
                     .baselines
                     .insert(key.clone(), Some(baseline.clone()));
                 self.known.insert(key, baseline);
             }
             changes.extend(judged.change);
+        }
+        // One line for a check: it may have seen hundreds of new things.
+        if forgotten > 0 {
+            let SeenBy { scenario, step, .. } = seen_by;
+            tracing::warn!(
+                forgotten, most = MOST, %scenario, %step,
+                "too much is remembered: what was not seen for the longest time is forgotten, and a change of it with it"
+            );
         }
         unsaved.changes.extend(changes.iter().cloned());
         changes
@@ -102,29 +117,30 @@ impl Baselines {
         accepted
     }
 
-    fn make_room(&mut self, key: &Key, unsaved: &mut Batch) {
+    /// Whether something had to go.
+    fn make_room(&mut self, key: &Key, unsaved: &mut Batch) -> bool {
         if self.known.len() < MOST || self.known.contains_key(key) {
-            return;
+            return false;
         }
         let oldest = self
             .known
             .iter()
             .min_by_key(|(_, known)| known.last_seen_at);
-        if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
-            tracing::debug!(%oldest, "forgotten, to make room");
-            self.known.remove(&oldest);
-            unsaved.baselines.insert(oldest, None);
-        }
+        let Some(oldest) = oldest.map(|(key, _)| key.clone()) else {
+            return false;
+        };
+        tracing::debug!(%oldest, "forgotten, to make room");
+        self.known.remove(&oldest);
+        unsaved.baselines.insert(oldest, None);
+        true
     }
 }
 
+/// A vantage without IPv6 is none of them: it sees the same over IPv4 as everyone, and over IPv6 nothing.
 fn is_ours(reason: Reason) -> bool {
     matches!(
         reason,
-        Reason::VantageOffline
-            | Reason::VantageNoIpv6
-            | Reason::VantagePort25Blocked
-            | Reason::VantageDns
+        Reason::VantageOffline | Reason::VantagePort25Blocked | Reason::VantageDns
     )
 }
 

@@ -42,7 +42,8 @@ pub struct BaselineResult {
     pub changed: bool,
     /// What is all right, the value accepted last first.
     pub accepted: Vec<Vec<String>>,
-    /// Until then all of them are; afterwards the one that was seen last. Absent: for good. RFC 3339, UTC.
+    /// Until then all of them are; afterwards, of those that a change window let in, at most the one that was seen last.
+    /// Absent: for good. RFC 3339, UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub several_until: Option<String>,
     /// When it was accepted.

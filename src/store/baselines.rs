@@ -51,9 +51,9 @@ pub(super) fn save(
     baselines: &std::collections::BTreeMap<Key, Option<Baseline>>,
 ) -> Result<(), Fault> {
     let mut upsert = transaction.prepare_cached(
-        "INSERT OR REPLACE INTO baselines (what, subject, accepted, several_until_us, accepted_at_us, accepted_by,
-             first_seen_at_us, current, current_since_us, last_seen_at_us, run, scenario, step)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        "INSERT OR REPLACE INTO baselines (what, subject, accepted, windowed, several_until_us, accepted_at_us,
+             accepted_by, first_seen_at_us, current, current_since_us, last_seen_at_us, run, scenario, step)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
     )?;
     let mut forget =
         transaction.prepare_cached("DELETE FROM baselines WHERE what = ?1 AND subject = ?2")?;
@@ -62,15 +62,11 @@ pub(super) fn save(
             forget.execute(params![key.what.name(), key.subject])?;
             continue;
         };
-        let accepted: Vec<Vec<&str>> = baseline
-            .accepted
-            .iter()
-            .map(|values| values.iter().collect())
-            .collect();
         upsert.execute(params![
             key.what.name(),
             key.subject,
-            json(&accepted)?,
+            texts(&baseline.accepted)?,
+            texts(&baseline.windowed)?,
             baseline.several_until.map(Timestamp::as_microsecond),
             baseline.accepted_at.as_microsecond(),
             baseline.accepted_by,
@@ -133,17 +129,16 @@ pub(super) fn remove(
 fn all(connection: &Connection) -> Result<Vec<(Key, Baseline)>, Fault> {
     let mut statement = connection.prepare(
         "SELECT what, subject, run, scenario, step, accepted, several_until_us, accepted_at_us, accepted_by,
-                first_seen_at_us, current, current_since_us, last_seen_at_us
+                first_seen_at_us, current, current_since_us, last_seen_at_us, windowed
          FROM baselines ORDER BY subject, what",
     )?;
     let mut rows = statement.query([])?;
     let mut baselines = Vec::new();
     while let Some(row) = rows.next()? {
-        let accepted: Vec<Vec<String>> = serde_json::from_str(&row.get::<_, String>(5)?)
-            .map_err(|error| Fault::Content(format!("a baseline: {error}")))?;
         let until: Option<i64> = row.get(6)?;
         let baseline = Baseline {
-            accepted: accepted.into_iter().map(Values::from_iter).collect(),
+            accepted: lists(&row.get::<_, String>(5)?)?,
+            windowed: lists(&row.get::<_, String>(13)?)?,
             several_until: until.map(moment).transpose()?,
             accepted_at: moment(row.get(7)?)?,
             accepted_by: row.get(8)?,
@@ -215,6 +210,11 @@ fn text(values: &Values) -> Result<String, Fault> {
     json(&values.iter().collect::<Vec<_>>())
 }
 
+fn texts(lists: &[Values]) -> Result<String, Fault> {
+    let lists: Vec<Vec<&str>> = lists.iter().map(|values| values.iter().collect()).collect();
+    json(&lists)
+}
+
 fn json(value: &impl serde::Serialize) -> Result<String, Fault> {
     serde_json::to_string(value).map_err(|error| Fault::Content(format!("a baseline: {error}")))
 }
@@ -223,4 +223,10 @@ fn values(text: &str) -> Result<Values, Fault> {
     let values: Vec<String> = serde_json::from_str(text)
         .map_err(|error| Fault::Content(format!("a baseline: {error}")))?;
     Ok(values.into_iter().collect())
+}
+
+fn lists(text: &str) -> Result<Vec<Values>, Fault> {
+    let lists: Vec<Vec<String>> = serde_json::from_str(text)
+        .map_err(|error| Fault::Content(format!("a baseline: {error}")))?;
+    Ok(lists.into_iter().map(Values::from_iter).collect())
 }

@@ -137,6 +137,10 @@ pub struct AcceptRequest {
     /// What was right before stays right.
     #[serde(default)]
     pub also: bool,
+    /// Only what did not become another one after this time, such as the time of the look at it. RFC 3339.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub unchanged_since: Option<jiff::Timestamp>,
     /// Only if this is the instance: who asks the daemon of a store must not meet another one.
     #[serde(default)]
     pub instance: Option<String>,

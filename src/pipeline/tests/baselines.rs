@@ -1,11 +1,11 @@
 //! What checks see is compared with what is remembered, told when it is on disk, and neither lost nor doubled.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use postrider_probes::observation::{Observation, What};
-use postrider_probes::outcome::{Finding, Outcome};
+use postrider_probes::outcome::{Finding, Outcome, Status};
 use postrider_probes::reason::Reason;
 use tokio::sync::broadcast;
 
@@ -19,6 +19,23 @@ use crate::pipeline::Told;
 use crate::result::{CheckResult, RunHead, StatusWord};
 use crate::run::event::{CheckFinished, CheckName, Event, RunFinished, RunStarted};
 use crate::store::{Reader, RunSearch};
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0
+            .lock()
+            .expect("nobody panicked")
+            .extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
 
 const HOUR: Duration = Duration::from_secs(3600);
 const SUBJECT: &str = "192.0.2.1:25";
@@ -176,6 +193,24 @@ async fn a_failure_stays_the_worst_and_what_it_saw_counts_all_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_first_sighting_is_that_of_the_first_check_that_did_not_break() {
+    let bench = Bench::new().await;
+    for (name, reason) in [("01A", Reason::Smtp5xx), ("01B", Reason::StoreFailed)] {
+        let mut outcome = seeing([banner("down for repairs")]);
+        outcome.add(Finding::new(reason, "broken"));
+        assert!(outcome.status() > Status::Degraded);
+        let (_, check) = run(&bench, name, outcome).await;
+        assert_eq!(check.findings.len(), 1);
+    }
+    let mut outcome = seeing([banner("mx")]);
+    outcome.add(Finding::new(Reason::Smtp5xx, "broken").as_preference());
+    assert_eq!(run(&bench, "01C", outcome).await.1.findings.len(), 1);
+    assert_eq!(stands(&bench, "01D", "mx").await, StatusWord::Pass);
+    assert_eq!(stands(&bench, "01E", "other").await, StatusWord::Degraded);
+    assert_eq!(events(&bench).len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_vantage_in_trouble_has_seen_nothing() {
     let bench = Bench::new().await;
     assert_eq!(stands(&bench, "01A", "a").await, StatusWord::Pass);
@@ -187,6 +222,17 @@ async fn a_vantage_in_trouble_has_seen_nothing() {
     let (_, check) = run(&bench, "01B", outcome).await;
     assert_eq!(check.findings.len(), 1);
     assert_eq!(events(&bench), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_seen_over_ipv4_counts_where_there_is_no_ipv6() {
+    let bench = Bench::new().await;
+    assert_eq!(stands(&bench, "01A", "a").await, StatusWord::Pass);
+    let mut outcome = seeing([banner("b")]);
+    outcome.add(Finding::new(Reason::VantageNoIpv6, "no route"));
+    let (_, check) = run(&bench, "01B", outcome).await;
+    assert_eq!(check.findings.len(), 2);
+    assert_eq!(events(&bench), [(Move::Changed, "\"b\"".to_owned())]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -204,6 +250,7 @@ async fn an_acceptance_is_on_disk_when_it_is_answered_and_holds_after_a_restart(
         what: Some(what),
         subject: Some("192.0.2.1".to_owned()),
         scenario: Some("mx".to_owned()),
+        unchanged_since: None,
     };
     let accept = |selection| {
         bench
@@ -358,6 +405,14 @@ async fn a_process_that_dies_neither_loses_nor_doubles_a_change() {
 
 #[tokio::test(start_paused = true)]
 async fn a_name_server_that_always_says_something_else_does_not_fill_the_store() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(move || writer.clone())
+        .with_max_level(tracing::Level::WARN)
+        .with_ansi(false)
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
     let bench = Bench::new().await;
     for round in 0..50_u32 {
         let seen = (0..250).map(|number| {
@@ -370,4 +425,8 @@ async fn a_name_server_that_always_says_something_else_does_not_fill_the_store()
     assert_eq!(known.len(), 10_000);
     assert!(known.iter().any(|(key, _)| key.subject == "10.49.0.249:25"));
     assert!(!known.iter().any(|(key, _)| key.subject == "10.0.0.0:25"));
+    let text = String::from_utf8(log.0.lock().expect("nobody panicked").clone()).expect("text");
+    // The first forty fill it.
+    assert_eq!(text.matches("too much is remembered").count(), 10, "{text}");
+    assert_eq!(text.matches("forgotten=250").count(), 10, "{text}");
 }

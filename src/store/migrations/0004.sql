@@ -5,6 +5,8 @@ CREATE TABLE baselines (
     subject          TEXT NOT NULL,
     -- A list of lists of values, the one accepted last first.
     accepted         TEXT NOT NULL,
+    -- Those of them that a change window let in.
+    windowed         TEXT NOT NULL,
     several_until_us INTEGER,
     accepted_at_us   INTEGER NOT NULL,
     accepted_by      TEXT NOT NULL,

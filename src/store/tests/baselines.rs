@@ -35,6 +35,7 @@ fn history() -> (Key, Baseline, Vec<Change>) {
     let changed = second.remember.unwrap();
     let (both, accepted) = accept(&key, &changed, true, "cli \"al\" ü", at(2)).unwrap();
     let both = Baseline {
+        windowed: vec![new.values],
         several_until: Some(at(9)),
         ..both
     };

@@ -235,7 +235,7 @@ async fn an_acceptance_says_what_is_meant_and_who_asks() {
     let accept = "/api/v1/baselines/accept";
     for (body, status, words) in [
         (
-            "{\"subject\": \"192.0.2.1\", \"what\": \"banner\", \"also\": true}",
+            "{\"subject\": \"192.0.2.1\", \"what\": \"banner\", \"also\": true, \"unchanged_since\": \"2026-11-01T00:00:00Z\"}",
             200,
             "",
         ),
@@ -251,6 +251,7 @@ async fn an_acceptance_says_what_is_meant_and_who_asks() {
             "say what is meant: subject, what, scenario, or all",
         ),
         ("{\"also\": true}", 400, "say what is meant"),
+        ("{\"all\": true, \"unchanged_since\": \"now\"}", 400, ""),
         ("{\"what\": \"colour\"}", 400, "unknown variant `colour`"),
         ("{\"subjects\": \"a\"}", 400, "unknown field `subjects`"),
     ] {
@@ -270,6 +271,8 @@ async fn an_acceptance_says_what_is_meant_and_who_asks() {
         (asked.what.map(|what| what.name()), asked.also),
         (Some("banner"), true)
     );
+    let unchanged_since = asked.unchanged_since.map(|time| time.to_string());
+    assert_eq!(unchanged_since.as_deref(), Some("2026-11-01T00:00:00Z"));
     let long = format!("{{\"subject\": \"{}\"}}", "x".repeat(300));
     assert_eq!(web.post(accept, &long).await.status, 400);
     web.double.faulty.store(true, Ordering::SeqCst);
