@@ -299,6 +299,22 @@ async fn every_address_is_looked_at_or_one_after_the_other_until_one_answers() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn addresses_that_are_not_looked_at_are_told() {
+    for (count, told) in [(8, 0), (9, 1)] {
+        let addresses: Vec<String> = (1..=count).map(|last| format!("192.0.2.{last}")).collect();
+        let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+        let net = FakeNet::new().records("mx.test", "A", &addresses);
+        let outcome = run(&net, json!({ "host": "mx.test", "port": 1000 })).await;
+        let line = format!(
+            "degraded dns-mismatch: mx.test has {count} addresses; only the first 8 are looked at"
+        );
+        let lines = lines(&outcome);
+        assert_eq!(lines.iter().filter(|known| **known == line).count(), told);
+        assert_eq!(lines.len(), 8 + told, "{lines:?}");
+    }
+}
+
 /// Answers hellos, one on each connection, with what is given.
 async fn enumerated(answers: Vec<Vec<u8>>) -> Outcome {
     let net = FakeNet::new();
