@@ -45,6 +45,7 @@ pub(super) const DNS_UNVALIDATED: Text = Text {
         "A device on the way removes signatures or sets flags (AD) of its own.",
         "The resolver is authoritative for the zone: it does not validate what it serves itself.",
         "The resolver and this probe begin with different trust anchors (`dnssec.trust_anchor_file`).",
+        "The proof takes more questions or aliases than this probe allows itself: the message says so, and no server is at fault.",
     ],
     advice: &[
         "`dig +dnssec . SOA @RESOLVER` must show the flag `ad`; if it does not, use a validating resolver (`resolver:`), best on this machine.",

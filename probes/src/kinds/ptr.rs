@@ -21,6 +21,7 @@ use crate::names::{MOST_LINES, name_mistake, resolver_mistake};
 use crate::observation::{Observation, What};
 use crate::outcome::{Failure, Finding};
 use crate::phase::Phase;
+use crate::reason::Reason;
 use crate::setting::{Parsed, Period, Place, Problem, Spanned, Template};
 use crate::target::Target;
 
@@ -213,6 +214,13 @@ impl Kind for Ptr {
             }
         }
         if self.reads_greetings() {
+            if faces.len() > MOST_GREETINGS {
+                let text = format!(
+                    "there are {} addresses; only the first {MOST_GREETINGS} greetings are read",
+                    faces.len()
+                );
+                cx.find(Finding::new(Reason::PtrMismatch, text).as_preference());
+            }
             let read = faces.iter_mut().take(MOST_GREETINGS);
             for face in read {
                 face.greeting = Some(self.greeting(&face.of, cx).await);

@@ -81,7 +81,7 @@ impl Kind for Tls {
     }
 
     async fn run(&self, cx: &Context<'_>) -> Result<(), Failure> {
-        let endpoints = endpoints::of(self, cx).await?;
+        let (endpoints, too_many) = endpoints::of(self, cx).await?;
         let asked = inspect::Asked::new(self, cx)?;
         let rules: Vec<(Wanted, bool)> =
             [(self.expect.as_ref(), false), (self.prefer.as_ref(), true)]
@@ -114,6 +114,12 @@ impl Kind for Tls {
             if is_shown && self.addresses == Addresses::Any {
                 break;
             }
+        }
+        // Where one address is enough, the others do not matter once there is one.
+        if let Some(finding) = too_many
+            && (self.addresses == Addresses::Every || shown.is_empty())
+        {
+            cx.find(finding);
         }
         tell(cx, shown);
         Ok(())

@@ -372,9 +372,8 @@ impl Validator {
             }
             // What is at the end is not in this answer: it is asked for by its own name.
         }
-        Err(AskError::Malformed {
-            server: self.upstream.who(),
-            problem: format!("more than {LONGEST_CHAIN} aliases in a row"),
+        Err(AskError::GivenUp {
+            problem: format!("there are more than {LONGEST_CHAIN} aliases in a row"),
         })
     }
 

@@ -87,6 +87,12 @@ pub fn ask_failure(error: &AskError, question: &Question, by_resolver: bool) -> 
             Reason::DnsServfail,
             format!("{server} sent a broken answer for {question}: {problem}"),
         ),
+        AskError::GivenUp { problem } => Failure::new(
+            Reason::DnsUnvalidated,
+            format!(
+                "nothing is proven of {question}: given up at a limit of the probe's own: {problem}"
+            ),
+        ),
         AskError::NoResolver => Failure::new(Reason::VantageDns, error.to_string()),
         AskError::BadQuestion(_) => Failure::new(Reason::Internal, error.to_string()),
     }

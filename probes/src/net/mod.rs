@@ -210,6 +210,12 @@ pub enum AskError {
         /// What was wrong.
         problem: String,
     },
+    /// A limit of ours ended the proof; no server has done anything wrong.
+    #[error("given up at a limit of the probe's own: {problem}")]
+    GivenUp {
+        /// Which one.
+        problem: String,
+    },
     /// No resolver is configured and the system has none.
     #[error("no resolver is configured: set `resolver:` or provide a resolv.conf")]
     NoResolver,

@@ -7,6 +7,7 @@ use postrider_probes::inventory::Node;
 use postrider_probes::kind::Kind as _;
 use postrider_probes::kinds::cluster::Cluster;
 use postrider_probes::kinds::deliver::MessageDefaults;
+use postrider_probes::observation::{Observation, What};
 use postrider_probes::outcome::{Outcome, Status};
 use postrider_probes::phase::Phase;
 use postrider_testkit::net::FakeNet;
@@ -97,6 +98,35 @@ async fn a_cluster_in_good_order_passes_with_proof() {
             "2.100.51.198.in-addr.arpa PTR out2.cluster.test (leads back)",
         ]
     );
+}
+
+#[tokio::test]
+async fn the_addresses_of_server_names_are_remembered_when_they_could_be_asked() {
+    let seen = |outcome: &Outcome| -> Vec<String> {
+        let of_servers = |seen: &&Observation| {
+            seen.what == What::Addresses && seen.subject.contains(".cluster.test ")
+        };
+        let of_servers = outcome.observations.iter().filter(of_servers);
+        of_servers
+            .map(|seen| format!("{} {}", seen.subject, seen.values))
+            .collect()
+    };
+    let outcome = run(&good(), json!({})).await;
+    let filter2 = [
+        "filter2.cluster.test (IPv4) \"198.51.100.1\"",
+        "filter2.cluster.test (IPv6) nothing",
+    ];
+    assert_eq!(
+        seen(&outcome),
+        [
+            "filter1.cluster.test (IPv4) \"192.0.2.1\"",
+            "filter1.cluster.test (IPv6) nothing",
+            filter2[0],
+            filter2[1],
+        ]
+    );
+    let net = good().rcode(None, "filter1.cluster.test", "AAAA", "SERVFAIL");
+    assert_eq!(seen(&run(&net, json!({})).await), filter2);
 }
 
 #[tokio::test]

@@ -236,6 +236,45 @@ async fn the_server_calls_itself_by_its_reverse_name() {
 }
 
 #[tokio::test]
+async fn greetings_that_are_not_read_are_told() {
+    for (count, wanted) in [
+        (16, vec![]),
+        (
+            17,
+            vec!["ptr-mismatch: there are 17 addresses; only the first 16 greetings are read"],
+        ),
+    ] {
+        let addresses: Vec<String> = (1..=count).map(|last| format!("192.0.2.{last}")).collect();
+        let texts: Vec<&str> = addresses.iter().map(String::as_str).collect();
+        let net = (1..=count).fold(
+            FakeNet::new().records("filter1.test", "A", &texts),
+            |net, last| {
+                net.records(
+                    &format!("{last}.2.0.192.in-addr.arpa"),
+                    "PTR",
+                    &["filter1.test"],
+                )
+            },
+        );
+        for address in &addresses {
+            let peer = net.peer(SocketAddr::new(address.parse().unwrap(), 25));
+            tokio::spawn(smtp(peer, "220 filter1.test ESMTP", ""));
+        }
+        let settings = json!({
+            "of": { "name": "filter1.test" }, "expect": { "banner": "reverse-name" },
+        });
+        let outcome = run(&net, settings).await;
+        assert_eq!(lines(&outcome), wanted);
+        let status = match wanted.is_empty() {
+            true => Status::Pass,
+            false => Status::Degraded,
+        };
+        assert_eq!(outcome.status(), status);
+        assert_eq!(net.connections().len(), 16);
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_does_not_answer_is_its_own_finding() {
     let mut settings = address("192.0.2.10");
     settings["expect"] = json!({ "banner": "reverse-name" });

@@ -299,8 +299,27 @@ async fn every_address_is_looked_at_or_one_after_the_other_until_one_answers() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn addresses_that_are_not_looked_at_are_told() {
+    for (count, told) in [(8, 0), (9, 1)] {
+        let addresses: Vec<String> = (1..=count).map(|last| format!("192.0.2.{last}")).collect();
+        let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+        let net = FakeNet::new().records("mx.test", "A", &addresses);
+        let outcome = run(&net, json!({ "host": "mx.test", "port": 1000 })).await;
+        let line = format!(
+            "degraded dns-mismatch: mx.test has {count} addresses; only the first 8 are looked at"
+        );
+        let lines = lines(&outcome);
+        assert_eq!(lines.iter().filter(|known| **known == line).count(), told);
+        assert_eq!(lines.len(), 8 + told, "{lines:?}");
+    }
+}
+
+/// Stands for an answer: the connection is closed instead.
+const HANGS_UP: &[u8] = b"hangs up";
+
 /// Answers hellos, one on each connection, with what is given.
-async fn enumerated(answers: Vec<Vec<u8>>) -> Outcome {
+async fn enumerated(what: &str, answers: Vec<Vec<u8>>) -> Outcome {
     let net = FakeNet::new();
     // The session itself meets a server that speaks nothing new.
     let refusal = vec![21, 3, 1, 0, 2, 2, 70];
@@ -309,6 +328,9 @@ async fn enumerated(answers: Vec<Vec<u8>>) -> Outcome {
         tokio::spawn(async move {
             let mut block = [0; 4096];
             let _ = peer.read(&mut block).await;
+            if answer == HANGS_UP {
+                return;
+            }
             let _ = peer.write_all(&answer).await;
             let _ = peer.read(&mut block).await;
         });
@@ -316,7 +338,7 @@ async fn enumerated(answers: Vec<Vec<u8>>) -> Outcome {
     run(
         &net,
         json!({
-            "host": HOST, "port": 1000, "within": "10s", "enumerate": "versions",
+            "host": HOST, "port": 1000, "within": "10s", "enumerate": what,
             "expect": { "not_versions": ["TLSv1.0"] },
         }),
     )
@@ -329,7 +351,7 @@ async fn a_server_that_speaks_old_versions_only_is_shown_as_what_it_is() {
     let mut hello = vec![22, 3, 1, 0, 42, 2, 0, 0, 38, 3, 1];
     hello.extend([7; 32]);
     hello.extend([0, 0, 0x2f, 0]);
-    let outcome = enumerated(vec![refusal(), refusal(), refusal(), hello]).await;
+    let outcome = enumerated("versions", vec![refusal(), refusal(), refusal(), hello]).await;
     assert_eq!(
         lines(&outcome),
         [
@@ -362,10 +384,69 @@ async fn what_keeps_us_from_asking_is_no_failure_of_the_server() {
             "error connect-refused: 192.0.2.1 port 1000 refused the connection (asking for TLSv1.3)",
         ),
     ] {
-        let lines = lines(&enumerated(answers).await);
+        let lines = lines(&enumerated("versions", answers).await);
         assert_eq!(lines.len(), 2, "{lines:?}");
         assert_eq!(lines[1], wanted);
     }
+}
+
+/// An alert, and a choice of TLS 1.2.
+fn refusal_and_choice() -> (Vec<u8>, Vec<u8>) {
+    let mut choice = vec![22, 3, 3, 0, 42, 2, 0, 0, 38, 3, 3];
+    choice.extend([7; 32]);
+    choice.extend([0, 0xc0, 0x2f, 0]);
+    (vec![21, 3, 1, 0, 2, 2, 70], choice)
+}
+
+const NOT_ASKED: &str = "error connect-reset: the question could not be put: the server, which had answered before, closed the connection twice; it may limit connections (asking for TLSv1.2)";
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_hangs_up_after_it_has_answered_refuses_nothing() {
+    let (refusal, choice) = refusal_and_choice();
+    let hangs_up = || HANGS_UP.to_vec();
+    // The version was never answered.
+    let outcome = enumerated("versions", vec![refusal.clone(), hangs_up(), hangs_up()]).await;
+    assert_eq!(lines(&outcome)[1..], [NOT_ASKED]);
+    let offers = outcome.evidence.tls.unwrap().offers;
+    assert_eq!(offers.len(), 1, "{offers:?}");
+
+    // One suite of the version was.
+    let answers = vec![refusal, choice, hangs_up(), hangs_up()];
+    let outcome = enumerated("ciphers", answers).await;
+    assert_eq!(lines(&outcome)[1..], [NOT_ASKED]);
+    let offers = outcome.evidence.tls.unwrap().offers;
+    let [_, offer] = offers.as_slice() else {
+        panic!("{offers:?}");
+    };
+    assert_eq!(offer.ciphers.len(), 1);
+    assert!(!offer.all_ciphers);
+    assert_eq!(offer.refused, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_hangs_up_once_is_asked_again() {
+    let (refusal, choice) = refusal_and_choice();
+    let hangs_up = || HANGS_UP.to_vec();
+    // Of one that never answered, a connection that is closed twice is all that there is to know.
+    let answers = vec![
+        hangs_up(),
+        hangs_up(),
+        hangs_up(),
+        choice,
+        refusal.clone(),
+        hangs_up(),
+        refusal,
+    ];
+    let outcome = enumerated("versions", answers).await;
+    assert_eq!(lines(&outcome).len(), 1, "{:?}", lines(&outcome));
+    let offers = outcome.evidence.tls.unwrap().offers;
+    let refused: Vec<Option<&str>> = offers
+        .iter()
+        .map(|offer| offer.refused.as_deref())
+        .collect();
+    let alert = Some("alert protocol_version");
+    let closed = Some("the server closed the connection");
+    assert_eq!(refused, [closed, None, alert, alert]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use postrider_probes::kind::Kind as _;
 use postrider_probes::kinds::deliver::MessageDefaults;
 use postrider_probes::kinds::tlsa::Tlsa;
 use postrider_probes::net::{AskError, Security};
-use postrider_probes::outcome::{Outcome, Status};
+use postrider_probes::outcome::{Finding, Outcome, Status};
 use postrider_probes::phase::Phase;
 use postrider_testkit::net::FakeNet;
 use serde_json::{Value, json};
@@ -225,6 +225,24 @@ async fn a_thousand_records_make_one_line() {
     assert_eq!(told.len(), 1);
     assert!(told[0].len() < 800, "{told:?}");
     assert!(outcome.evidence.answers.len() < 300);
+}
+
+#[tokio::test]
+async fn addresses_that_are_not_looked_at_are_told() {
+    for (count, told) in [(8, 0), (9, 1)] {
+        let addresses: Vec<String> = (1..=count).map(|last| format!("192.0.2.{last}")).collect();
+        let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+        let net = good()
+            .records("mx1.test", "A", &addresses)
+            .records("mx1.test", "AAAA", &[]);
+        let outcome = run(&net, of_domain()).await;
+        let line =
+            format!("dns-mismatch: mx1.test has {count} addresses; only the first 8 are looked at");
+        let of_count =
+            |finding: &&Finding| finding.line() == line && finding.status == Status::Degraded;
+        assert_eq!(outcome.findings.iter().filter(of_count).count(), told);
+        assert_eq!(net.connections().len(), 8);
+    }
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use crate::names::line;
 use crate::names::lookback::{self, ReverseNames};
 use crate::names::zone::{AT_ONCE, MOST_ROUNDS as ZONE_ROUNDS, Way, Zone};
 use crate::net::{Addresses, Net, Question, addresses, ask_failure, end_of_chain, lookup};
-use crate::observation::{Observation, What};
+use crate::observation::{Observation, What, addresses_of};
 use crate::outcome::{Failure, Finding};
 use crate::phase::Phase;
 use crate::reason::Reason;
@@ -282,6 +282,11 @@ fn tell(seen: &Seen, resolver: Option<SocketAddr>, cx: &Context<'_>) {
         };
         let addresses: Vec<String> = found.addresses.iter().map(ToString::to_string).collect();
         lines.push(line(&format!("{name}: {}", addresses.join(", "))));
+        // What could not be asked says nothing of a change.
+        if found.failure.is_none() {
+            let addresses = addresses_of(name, Family::Both, &found.addresses);
+            cx.observe_all(addresses.map(|seen| seen.at(resolver)));
+        }
     }
     for known in &seen.reverse {
         lines.extend(known.lines());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Starttls, Tls, filled};
 use crate::context::Context;
 use crate::net::addresses;
-use crate::outcome::Failure;
+use crate::outcome::{Failure, Finding};
 use crate::phase::Phase;
 use crate::reason::Reason;
 
@@ -24,8 +24,11 @@ pub(super) struct Endpoint {
     pub(super) name: String,
 }
 
-/// Never empty.
-pub(super) async fn of(tls: &Tls, cx: &Context<'_>) -> Result<Vec<Endpoint>, Failure> {
+/// Where to look, never empty, and what is to be told when these are not all.
+pub(super) async fn of(
+    tls: &Tls,
+    cx: &Context<'_>,
+) -> Result<(Vec<Endpoint>, Option<Finding>), Failure> {
     let port = port(tls, cx)?;
     let host = filled(cx, tls.host.as_deref())?;
     let given_name = filled(cx, tls.server_name.as_deref())?;
@@ -45,17 +48,17 @@ pub(super) async fn of(tls: &Tls, cx: &Context<'_>) -> Result<Vec<Endpoint>, Fai
             .target
             .filter(|target| target.address == address)
             .map(|target| &target.mx);
-        return Ok(vec![endpoint(address, host.as_ref().or(of_target))]);
+        return Ok((vec![endpoint(address, host.as_ref().or(of_target))], None));
     }
     let Some(host) = host else {
         let target = cx.target.ok_or_else(|| {
             Failure::new(Reason::Internal, "neither a host nor a target is given")
         })?;
-        return Ok(vec![endpoint(target.address, Some(&target.mx))]);
+        return Ok((vec![endpoint(target.address, Some(&target.mx))], None));
     };
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     if let Ok(address) = bare.parse() {
-        return Ok(vec![endpoint(address, None)]);
+        return Ok((vec![endpoint(address, None)], None));
     }
     let lookup = addresses(cx.around.net, None, &host, tls.family, DNS_WITHIN);
     let found = cx.phase(Phase::Dns, lookup).await;
@@ -68,12 +71,14 @@ pub(super) async fn of(tls: &Tls, cx: &Context<'_>) -> Result<Vec<Endpoint>, Fai
         cx.find(failure);
     }
     let most = usize::try_from(MOST_ADDRESSES).unwrap_or(usize::MAX);
-    Ok(found
-        .addresses
-        .into_iter()
-        .take(most)
-        .map(|address| endpoint(address, Some(&host)))
-        .collect())
+    let count = found.addresses.len();
+    let too_many = (count > most).then(|| {
+        let text = format!("{host} has {count} addresses; only the first {most} are looked at");
+        Finding::new(Reason::DnsMismatch, text).as_preference()
+    });
+    let endpoints = found.addresses.into_iter().take(most);
+    let endpoints = endpoints.map(|address| endpoint(address, Some(&host)));
+    Ok((endpoints.collect(), too_many))
 }
 
 fn port(tls: &Tls, cx: &Context<'_>) -> Result<u16, Failure> {

@@ -30,41 +30,42 @@ const GOODBYE: [u8; 7] = [21, 3, 1, 0, 2, 1, 0];
 enum Reply {
     /// The version and the suite.
     Chosen(u16, u16),
-    /// The server's words, or that it hung up.
+    /// The server's words.
     Refused(String),
+    /// Nothing: the connection ended first.
+    HungUp,
 }
 
-/// Asks for every version, newest first. A failure that keeps us from the rest ends it.
+/// Asks for every version, newest first. A failure that keeps us from the rest ends it. `has_answered`: the server was
+/// heard to speak TLS before.
 pub(super) async fn enumerate(
     cx: &Context<'_>,
     asked: &Asked,
     endpoint: &Endpoint,
+    mut has_answered: bool,
 ) -> (Vec<TlsOffer>, Option<Finding>) {
     let until = Instant::now() + WITHIN;
     let mut offers = Vec::new();
     for version in Version::ALL {
         let owed = Awaited::new(Reason::TlsHandshake, format!("no answer to {version}"));
-        match cx
-            .awaiting(owed, of_one(cx, asked, endpoint, version, until))
-            .await
-        {
-            Ok(offer) => {
-                cx.say(Mark::Info, &words(&offer));
-                offers.push(offer);
-            }
-            Err(failure) => {
-                let message = format!("{} (asking for {version})", failure.message);
-                // The session worked: that we cannot learn more is not the platform's failure.
-                let status = Status::Error;
-                return (
-                    offers,
-                    Some(Finding {
-                        status,
-                        message,
-                        ..failure
-                    }),
-                );
-            }
+        let asking = of_one(cx, asked, endpoint, version, until, &mut has_answered);
+        let (offer, failure) = cx.awaiting(owed, asking).await;
+        if let Some(offer) = offer {
+            cx.say(Mark::Info, &words(&offer));
+            offers.push(offer);
+        }
+        if let Some(failure) = failure {
+            let message = format!("{} (asking for {version})", failure.message);
+            // The session worked: that we cannot learn more is not the platform's failure.
+            let status = Status::Error;
+            return (
+                offers,
+                Some(Finding {
+                    status,
+                    message,
+                    ..failure
+                }),
+            );
         }
     }
     (offers, None)
@@ -77,35 +78,55 @@ fn words(offer: &TlsOffer) -> String {
     }
 }
 
+/// What is known of one version, and what kept us from knowing all of it.
 async fn of_one(
     cx: &Context<'_>,
     asked: &Asked,
     endpoint: &Endpoint,
     version: Version,
     until: Instant,
-) -> Result<TlsOffer, Failure> {
+    has_answered: &mut bool,
+) -> (Option<TlsOffer>, Option<Failure>) {
     let every = asked.enumerate == Enumerate::Ciphers && version >= Version::Tls12;
     let mut suites = of_version(version);
     let mut chosen = Vec::new();
     let mut refused = None;
+    let mut failure = None;
     // Each round takes one suite away, so there are never more rounds than suites.
     while !suites.is_empty() {
-        match ask(cx, asked, endpoint, version, &suites, until).await? {
-            Reply::Chosen(number, suite)
+        match answer(cx, asked, endpoint, version, &suites, until).await {
+            Ok(Reply::Chosen(number, suite))
                 if number == version.number() && suites.contains(&suite) =>
             {
                 suites.retain(|known| *known != suite);
                 chosen.push(suite_name(suite));
+                *has_answered = true;
             }
-            Reply::Chosen(number, suite) => {
+            Ok(Reply::Chosen(number, suite)) => {
                 let suite = suite_name(suite);
                 let version = Version::from_number(number)
                     .map_or_else(|| format!("{number:#06x}"), |version| version.to_string());
                 refused = Some(format!("the server chose {version} with {suite} instead"));
+                *has_answered = true;
                 break;
             }
-            Reply::Refused(how) => {
+            Ok(Reply::Refused(how)) => {
                 refused = Some(how);
+                *has_answered = true;
+                break;
+            }
+            Ok(Reply::HungUp) if *has_answered => {
+                let text = "the question could not be put: the server, which had answered before, closed the \
+                            connection twice; it may limit connections";
+                failure = Some(Failure::new(Reason::ConnectReset, text));
+                break;
+            }
+            Ok(Reply::HungUp) => {
+                refused = Some("the server closed the connection".to_owned());
+                break;
+            }
+            Err(failed) => {
+                failure = Some(failed);
                 break;
             }
         }
@@ -113,12 +134,29 @@ async fn of_one(
             break;
         }
     }
-    Ok(TlsOffer {
+    let is_known = !chosen.is_empty() || refused.is_some();
+    let offer = TlsOffer {
         version: version.to_string(),
         refused: refused.filter(|_| chosen.is_empty()),
         ciphers: chosen,
-        all_ciphers: every,
-    })
+        all_ciphers: every && failure.is_none(),
+    };
+    (is_known.then_some(offer), failure)
+}
+
+/// Asks once more where the server hangs up: one that limits connections does so, and not only one that refuses.
+async fn answer(
+    cx: &Context<'_>,
+    asked: &Asked,
+    endpoint: &Endpoint,
+    version: Version,
+    suites: &[u16],
+    until: Instant,
+) -> Result<Reply, Failure> {
+    match ask(cx, asked, endpoint, version, suites, until).await? {
+        Reply::HungUp => ask(cx, asked, endpoint, version, suites, until).await,
+        reply => Ok(reply),
+    }
 }
 
 /// One hello on a connection of its own.
@@ -174,15 +212,14 @@ fn sni(name: &str) -> Option<&str> {
 }
 
 async fn exchange(mut stream: BoxStream, hello: &[u8]) -> Result<Reply, Failure> {
-    let hung_up = || Reply::Refused("the server closed the connection".to_owned());
     if stream.write_all(hello).await.is_err() || stream.flush().await.is_err() {
-        return Ok(hung_up());
+        return Ok(Reply::HungUp);
     }
     let mut reader = AnswerReader::default();
     let mut block = [0_u8; 2048];
     loop {
         let read = match stream.read(&mut block).await {
-            Ok(0) | Err(_) => return Ok(hung_up()),
+            Ok(0) | Err(_) => return Ok(Reply::HungUp),
             Ok(read) => read,
         };
         let answer = reader.push(&block[..read]);

@@ -286,6 +286,17 @@ fn versions_and_ciphers_are_offered_or_refused() {
     ] {
         assert_eq!(told(&wanted, &facts), [format!("fail tls-version: {line}")]);
     }
+    // Half a list of suites shows that one is there, and not that one is missing.
+    for offer in &mut facts.offers {
+        offer.all_ciphers = false;
+    }
+    let wanted = Wanted {
+        ciphers: texts(&["*_CHACHA20_*"]),
+        not_ciphers: texts(&["TLS_RSA_*"]),
+        ..rule()
+    };
+    let line = "fail tls-version: TLSv1.2 is offered with TLS_RSA_WITH_AES_128_CBC_SHA";
+    assert_eq!(told(&wanted, &facts), [line]);
     // Of what was not asked nothing is said.
     facts.offers.truncate(1);
     let wanted = Wanted {

@@ -8,7 +8,7 @@ use crate::names::{MOST_LINES, line};
 use crate::net::{
     Answer, Proven, Question, RecordData, Security, answer_failure, ask_failure, end_of_chain,
 };
-use crate::outcome::Failure;
+use crate::outcome::{Failure, Finding};
 use crate::reason::Reason;
 
 /// What a sender with DANE would go by.
@@ -76,6 +76,7 @@ pub(super) async fn of(asked: &Asked, cx: &Context<'_>) -> Result<Published, Fai
     if let Some(address) = asked.to_address {
         addresses = vec![address];
     }
+    let count = addresses.len();
     addresses.truncate(usize::try_from(MOST_ADDRESSES).unwrap_or(usize::MAX));
 
     // The name at the end of an alias counts first, then the name itself (RFC 7672 §2.2.2).
@@ -93,6 +94,13 @@ pub(super) async fn of(asked: &Asked, cx: &Context<'_>) -> Result<Published, Fai
                 if !names.contains(name) {
                     names.push(name.clone());
                 }
+            }
+            if count > addresses.len() {
+                let text = format!(
+                    "{} has {count} addresses; only the first {MOST_ADDRESSES} are looked at",
+                    asked.host
+                );
+                cx.find(Finding::new(Reason::DnsMismatch, text).as_preference());
             }
             return Ok(Published::Records {
                 owner,

@@ -95,8 +95,7 @@ impl Upstream {
             }
             state.asked += 1;
             if state.asked > MOST_QUESTIONS {
-                let error = AskError::Malformed {
-                    server: self.who(),
+                let error = AskError::GivenUp {
                     problem: format!("the proof takes more than {MOST_QUESTIONS} questions"),
                 };
                 state.trouble = Some(error.clone());

@@ -64,7 +64,12 @@ fn certificate(
     mx_names: &[&str],
     introduction: &Introduction,
 ) -> Option<Finding> {
-    let names = &introduction.tls.as_ref()?.names;
+    let Some(tls) = &introduction.tls else {
+        return Some(layout(format!(
+            "{label} offers no STARTTLS: its certificate cannot be compared"
+        )));
+    };
+    let names = &tls.names;
     let server_name = node.server_name.as_deref();
     let is_right = names.iter().any(|pattern| {
         server_name

@@ -437,6 +437,12 @@ fn a_server_is_who_the_inventory_says() {
         ],
     );
     check(
+        |seen| seen.introductions[1].1.as_mut().unwrap().tls = None,
+        &[
+            "same-identity degraded cluster-layout: 198.51.100.1 (filter2) offers no STARTTLS: its certificate cannot be compared",
+        ],
+    );
+    check(
         |seen| {
             let why = "198.51.100.1 port 25 refused the connection";
             seen.introductions[1].1 = Err(Failure::new(Reason::ConnectRefused, why));
