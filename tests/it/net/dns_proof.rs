@@ -191,6 +191,24 @@ async fn aliases_in_a_circle_come_to_an_end() {
 }
 
 #[tokio::test]
+async fn aliases_that_are_not_followed_are_a_limit_of_ours() {
+    let name = |number: usize| Name::from_ascii(format!("a{number}.test.")).unwrap();
+    let (proven, _) = prove("a0.test", LONG, |query, _| {
+        let asked = query.queries[0].name();
+        let alias = (0..30).find(|number| is_for(query, RecordType::A) && *asked == name(*number));
+        let target = alias.map(|number| RData::CNAME(CNAME(name(number + 1))));
+        Reply::Message(answer_to(query, target))
+    })
+    .await;
+    let question = Question::new("a0.test", "A", LONG);
+    let failure = ask_failure(&proven.unwrap_err(), &question, true);
+    assert_eq!(
+        failure.line(),
+        "dns-unvalidated: nothing is proven of a0.test A: given up at a limit of the probe's own: there are more than 8 aliases in a row"
+    );
+}
+
+#[tokio::test]
 async fn what_nobody_asked_for_costs_no_question() {
     let (_, few) = prove("example.test", LONG, |query, _| {
         let data = is_for(query, RecordType::A).then(an_address).flatten();

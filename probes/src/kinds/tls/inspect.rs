@@ -135,9 +135,9 @@ pub(super) async fn look(cx: &Context<'_>, asked: &Asked, endpoint: &Endpoint) -
         }
     }
     if asked.enumerate > Enumerate::Nothing {
-        let facts = seen.facts.as_ref();
-        let has_answered = facts.is_some_and(|facts| !facts.version.is_empty());
-        let (offers, failure) = offers::enumerate(cx, asked, endpoint, has_answered).await;
+        let spoken = seen.facts.as_ref().map(|facts| facts.version.as_str());
+        let spoken = spoken.unwrap_or_default();
+        let (offers, failure) = offers::enumerate(cx, asked, endpoint, spoken).await;
         let facts = seen.facts.get_or_insert_with(|| TlsFacts {
             host: endpoint.name.clone(),
             insecure: asked.trust.insecure,

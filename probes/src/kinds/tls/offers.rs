@@ -32,23 +32,28 @@ enum Reply {
     Chosen(u16, u16),
     /// The server's words.
     Refused(String),
-    /// Nothing: the connection ended first.
-    HungUp,
 }
 
-/// Asks for every version, newest first. A failure that keeps us from the rest ends it. `has_answered`: the server was
-/// heard to speak TLS before.
+/// A version alone, and suites, that the server had an answer to.
+type Known = Option<(Version, Vec<u16>)>;
+
+/// Asks for every version, newest first. A failure that keeps us from the rest ends it. `spoken` is the version of a
+/// session before, empty without one.
 pub(super) async fn enumerate(
     cx: &Context<'_>,
     asked: &Asked,
     endpoint: &Endpoint,
-    mut has_answered: bool,
+    spoken: &str,
 ) -> (Vec<TlsOffer>, Option<Finding>) {
     let until = Instant::now() + WITHIN;
+    let mut known: Known = Version::ALL
+        .into_iter()
+        .find(|version| version.to_string() == spoken)
+        .map(|version| (version, of_version(version)));
     let mut offers = Vec::new();
     for version in Version::ALL {
         let owed = Awaited::new(Reason::TlsHandshake, format!("no answer to {version}"));
-        let asking = of_one(cx, asked, endpoint, version, until, &mut has_answered);
+        let asking = of_one(cx, asked, endpoint, version, until, &mut known);
         let (offer, failure) = cx.awaiting(owed, asking).await;
         if let Some(offer) = offer {
             cx.say(Mark::Info, &words(&offer));
@@ -85,7 +90,7 @@ async fn of_one(
     endpoint: &Endpoint,
     version: Version,
     until: Instant,
-    has_answered: &mut bool,
+    known: &mut Known,
 ) -> (Option<TlsOffer>, Option<Failure>) {
     let every = asked.enumerate == Enumerate::Ciphers && version >= Version::Tls12;
     let mut suites = of_version(version);
@@ -94,39 +99,29 @@ async fn of_one(
     let mut failure = None;
     // Each round takes one suite away, so there are never more rounds than suites.
     while !suites.is_empty() {
-        match answer(cx, asked, endpoint, version, &suites, until).await {
-            Ok(Reply::Chosen(number, suite))
+        let reply = match answer(cx, asked, endpoint, version, &suites, until, known).await {
+            Ok(reply) => reply,
+            Err(failed) => {
+                failure = Some(failed);
+                break;
+            }
+        };
+        match reply {
+            Reply::Chosen(number, suite)
                 if number == version.number() && suites.contains(&suite) =>
             {
                 suites.retain(|known| *known != suite);
                 chosen.push(suite_name(suite));
-                *has_answered = true;
             }
-            Ok(Reply::Chosen(number, suite)) => {
+            Reply::Chosen(number, suite) => {
                 let suite = suite_name(suite);
                 let version = Version::from_number(number)
                     .map_or_else(|| format!("{number:#06x}"), |version| version.to_string());
                 refused = Some(format!("the server chose {version} with {suite} instead"));
-                *has_answered = true;
                 break;
             }
-            Ok(Reply::Refused(how)) => {
+            Reply::Refused(how) => {
                 refused = Some(how);
-                *has_answered = true;
-                break;
-            }
-            Ok(Reply::HungUp) if *has_answered => {
-                let text = "the question could not be put: the server, which had answered before, closed the \
-                            connection twice; it may limit connections";
-                failure = Some(Failure::new(Reason::ConnectReset, text));
-                break;
-            }
-            Ok(Reply::HungUp) => {
-                refused = Some("the server closed the connection".to_owned());
-                break;
-            }
-            Err(failed) => {
-                failure = Some(failed);
                 break;
             }
         }
@@ -144,7 +139,8 @@ async fn of_one(
     (is_known.then_some(offer), failure)
 }
 
-/// Asks once more where the server hangs up: one that limits connections does so, and not only one that refuses.
+/// Some servers refuse by hanging up, as others do that limit connections: asked once more, one that limits them may
+/// answer, and one that refuses still answers what it answered before.
 async fn answer(
     cx: &Context<'_>,
     asked: &Asked,
@@ -152,14 +148,29 @@ async fn answer(
     version: Version,
     suites: &[u16],
     until: Instant,
+    known: &mut Known,
 ) -> Result<Reply, Failure> {
-    match ask(cx, asked, endpoint, version, suites, until).await? {
-        Reply::HungUp => ask(cx, asked, endpoint, version, suites, until).await,
-        reply => Ok(reply),
+    for _ in 0..2 {
+        if let Some(reply) = ask(cx, asked, endpoint, version, suites, until).await? {
+            known.get_or_insert_with(|| (version, suites.to_vec()));
+            return Ok(reply);
+        }
     }
+    if let Some((version, suites)) = known
+        && ask(cx, asked, endpoint, *version, suites, until)
+            .await?
+            .is_none()
+    {
+        let text = "the question could not be put: the server closes the connection, now even where it had answered \
+                    before; it may limit connections";
+        return Err(Failure::new(Reason::ConnectReset, text));
+    }
+    Ok(Reply::Refused(
+        "the server closed the connection".to_owned(),
+    ))
 }
 
-/// One hello on a connection of its own.
+/// One hello on a connection of its own; `None` when the server hangs up.
 async fn ask(
     cx: &Context<'_>,
     asked: &Asked,
@@ -167,7 +178,7 @@ async fn ask(
     version: Version,
     suites: &[u16],
     until: Instant,
-) -> Result<Reply, Failure> {
+) -> Result<Option<Reply>, Failure> {
     // Its times, its transcript and its replies are no part of the check's: they would be counted many times.
     let around = cx.around;
     let aside = Context::new(
@@ -211,15 +222,15 @@ fn sni(name: &str) -> Option<&str> {
     (!is_address && name.is_ascii()).then_some(name)
 }
 
-async fn exchange(mut stream: BoxStream, hello: &[u8]) -> Result<Reply, Failure> {
+async fn exchange(mut stream: BoxStream, hello: &[u8]) -> Result<Option<Reply>, Failure> {
     if stream.write_all(hello).await.is_err() || stream.flush().await.is_err() {
-        return Ok(Reply::HungUp);
+        return Ok(None);
     }
     let mut reader = AnswerReader::default();
     let mut block = [0_u8; 2048];
     loop {
         let read = match stream.read(&mut block).await {
-            Ok(0) | Err(_) => return Ok(Reply::HungUp),
+            Ok(0) | Err(_) => return Ok(None),
             Ok(read) => read,
         };
         let answer = reader.push(&block[..read]);
@@ -232,6 +243,6 @@ async fn exchange(mut stream: BoxStream, hello: &[u8]) -> Result<Reply, Failure>
         };
         let _ = stream.write_all(&GOODBYE).await;
         let _ = stream.shutdown().await;
-        return Ok(reply);
+        return Ok(Some(reply));
     }
 }
