@@ -11,7 +11,7 @@ pub(crate) mod zone;
 use postrider_wire::text::RemoteText;
 
 pub use question::Ask;
-pub(crate) use question::{mistake, name_mistake, resolver_mistake};
+pub(crate) use question::{mistake, name_mistake};
 pub use reverse::reverse_name;
 pub use special::special_purpose;
 

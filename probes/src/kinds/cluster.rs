@@ -13,9 +13,9 @@ use crate::dialogue::introduction;
 use crate::kind::{Kind, Names, Preview};
 use crate::kinds::deliver::MessageDefaults;
 use crate::names::zone::Way;
-use crate::names::{MOST_LINES, name_mistake, resolver_mistake};
+use crate::names::{MOST_LINES, name_mistake};
 use crate::outcome::Failure;
-use crate::setting::{Parsed, Period, Place, Problem, Spanned, Template};
+use crate::setting::{NameServer, Parsed, Period, Place, Problem, Spanned, Template};
 use crate::target::Target;
 
 /// How long one question may take unless `within` says otherwise.
@@ -44,9 +44,9 @@ pub struct Cluster {
     #[serde(default)]
     #[schemars(example = ["ipv4-only-mx"])]
     pub except: Vec<Spanned<Rule>>,
-    /// `ADDRESS:PORT` of the resolver for this step; the main file's `resolver` by default.
+    /// Address of the resolver for this step, port 53 by default; the main file's `resolver` by default.
     #[schemars(example = &"192.0.2.53:53")]
-    pub resolver: Option<Spanned<String>>,
+    pub resolver: Option<Parsed<NameServer>>,
     /// Port of the authoritative servers, which know the full time to live; 53 by default.
     #[schemars(example = 5353, range(min = 1))]
     pub port: Option<Spanned<u16>>,
@@ -120,7 +120,6 @@ impl Kind for Cluster {
 
     fn check(&self, names: &Names<'_>, at: Place, problems: &mut Vec<Problem>) {
         problems.extend(self.domain.as_ref().and_then(name_mistake));
-        problems.extend(self.resolver.as_ref().and_then(resolver_mistake));
         if names.nodes.is_empty() {
             problems.push(
                 Problem::error("missing-key", at, "the main file names no nodes")
@@ -198,7 +197,7 @@ impl Kind for Cluster {
             None => cx.around.platform.domains.clone(),
         };
         let way = Way {
-            resolver: self.resolver.as_ref().and_then(|text| text.parse().ok()),
+            resolver: self.resolver.map(|server| server.0.0),
             port: self.port.as_ref().map_or(53, |port| **port),
             within: self.within(),
         };

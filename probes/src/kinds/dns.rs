@@ -13,14 +13,14 @@ use crate::context::Context;
 use crate::kind::{Kind, Names, Preview};
 use crate::kinds::deliver::MessageDefaults;
 use crate::kinds::dns::judge::{Wanted, judge, judge_proof};
-use crate::names::{MOST_LINES, canonical, line, mistake, name_mistake, resolver_mistake};
+use crate::names::{MOST_LINES, canonical, line, mistake, name_mistake};
 use crate::net::{
     Answer, Proven, Question, Security, answer_failure, ask_failure, record_type_name, server_words,
 };
 use crate::outcome::{Failure, Finding};
 use crate::phase::Phase;
 use crate::reason::Reason;
-use crate::setting::{Period, Place, Problem, Spanned, Template};
+use crate::setting::{NameServer, Parsed, Period, Place, Problem, Spanned, Template};
 use crate::target::Target;
 
 pub use crate::names::Ask;
@@ -41,9 +41,9 @@ pub struct Dns {
     /// Whom to ask.
     #[serde(default)]
     pub ask: Ask,
-    /// `ADDRESS:PORT` of the resolver for this step; the main file's `resolver` by default.
+    /// Address of the resolver for this step, port 53 by default; the main file's `resolver` by default.
     #[schemars(example = &"192.0.2.53:53")]
-    pub resolver: Option<Spanned<String>>,
+    pub resolver: Option<Parsed<NameServer>>,
     /// Port of the authoritative servers; 53 by default.
     #[schemars(example = 5353)]
     pub port: Option<Spanned<u16>>,
@@ -88,7 +88,6 @@ impl Kind for Dns {
     fn check(&self, _: &Names<'_>, _: Place, problems: &mut Vec<Problem>) {
         problems.extend(check_record_type(&self.r#type));
         problems.extend(name_mistake(&self.query));
-        problems.extend(self.resolver.as_ref().and_then(resolver_mistake));
         let mut wrong = |at: Place, text: String| problems.push(mistake(at, &text));
         let known_type = record_type_name(&self.r#type);
         for expect in [&self.expect, &self.prefer].into_iter().flatten() {
@@ -163,7 +162,7 @@ impl Kind for Dns {
                     format!("`{}` is no record type", *self.r#type),
                 )
             })?,
-            resolver: self.resolver.as_ref().and_then(|text| text.parse().ok()),
+            resolver: self.resolver.map(|server| server.0.0),
             within: self.within(),
             rules: [(self.expect.as_ref(), false), (self.prefer.as_ref(), true)]
                 .into_iter()

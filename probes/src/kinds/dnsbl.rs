@@ -14,11 +14,11 @@ use crate::kind::{Kind, Names, Preview};
 use crate::kinds::deliver::{Family, MessageDefaults};
 use crate::kinds::dnsbl::ask::Asked;
 use crate::names::subject::Subject;
-use crate::names::{MOST_LINES, name_mistake, resolver_mistake};
+use crate::names::{MOST_LINES, name_mistake};
 use crate::outcome::Failure;
 use crate::phase::Phase;
 use crate::reason::Reason;
-use crate::setting::{Parsed, Period, Place, Problem, Spanned, Template};
+use crate::setting::{NameServer, Parsed, Period, Place, Problem, Spanned, Template};
 use crate::target::Target;
 
 /// How long one question may take unless `within` says otherwise.
@@ -36,10 +36,10 @@ pub struct Dnsbl {
     /// The lists.
     #[schemars(length(min = 1), example = [BTreeMap::from([("zone", "bl.example.org")])])]
     pub lists: Vec<List>,
-    /// `ADDRESS:PORT` of the resolver for this step; the main file's `resolver` by default. Many lists refuse those who ask
+    /// Address of the resolver for this step, port 53 by default; the main file's `resolver` by default. Many lists refuse those who ask
     /// through a public resolver.
     #[schemars(example = &"192.0.2.53:53")]
-    pub resolver: Option<Spanned<String>>,
+    pub resolver: Option<Parsed<NameServer>>,
     /// How long to wait for each answer; 5s by default.
     pub within: Option<Period>,
 }
@@ -97,7 +97,6 @@ impl Kind for Dnsbl {
 
     fn check(&self, names: &Names<'_>, at: Place, problems: &mut Vec<Problem>) {
         Subject::check(self.of.as_ref(), names, at, problems);
-        problems.extend(self.resolver.as_ref().and_then(resolver_mistake));
         let lists = names.place("lists", at);
         if !(1..=MOST_LISTS).contains(&self.lists.len()) {
             problems.push(
@@ -145,8 +144,7 @@ impl Kind for Dnsbl {
     }
 
     async fn run(&self, cx: &Context<'_>) -> Result<(), Failure> {
-        let resolver: Option<SocketAddr> =
-            self.resolver.as_ref().and_then(|text| text.parse().ok());
+        let resolver: Option<SocketAddr> = self.resolver.map(|server| server.0.0);
         let within = self.within();
         let lists: Vec<Asked<'_>> = self
             .lists

@@ -13,14 +13,14 @@ use crate::kind::{Kind, Names, Preview};
 use crate::kinds::deliver::{Family, MessageDefaults};
 use crate::kinds::mx::judge::Wanted;
 use crate::mx::{self, MOST_HOSTS, MxSet};
-use crate::names::{Ask, MOST_LINES, canonical, line, mistake, name_mistake, resolver_mistake};
+use crate::names::{Ask, MOST_LINES, canonical, line, mistake, name_mistake};
 use crate::names::{zone, zone::Way};
 use crate::net::{Answer, Question, ask_failure, end_of_chain, server_words};
 use crate::observation::{Observation, What};
 use crate::outcome::{Failure, Finding};
 use crate::phase::Phase;
 use crate::reason::Reason;
-use crate::setting::{Period, Place, Problem, Spanned, Template};
+use crate::setting::{NameServer, Parsed, Period, Place, Problem, Spanned, Template};
 use crate::target::Target;
 
 /// How long one question may take unless `within` says otherwise.
@@ -44,9 +44,9 @@ pub struct Mx {
     #[serde(default = "everyone")]
     #[schemars(default = "every_server")]
     pub ask: Ask,
-    /// `ADDRESS:PORT` of the resolver for this step; the main file's `resolver` by default.
+    /// Address of the resolver for this step, port 53 by default; the main file's `resolver` by default.
     #[schemars(example = &"192.0.2.53:53")]
-    pub resolver: Option<Spanned<String>>,
+    pub resolver: Option<Parsed<NameServer>>,
     /// Port of the authoritative servers; 53 by default.
     #[schemars(example = 5353)]
     pub port: Option<Spanned<u16>>,
@@ -87,7 +87,6 @@ impl Kind for Mx {
 
     fn check(&self, _: &Names<'_>, _: Place, problems: &mut Vec<Problem>) {
         problems.extend(name_mistake(&self.domain));
-        problems.extend(self.resolver.as_ref().and_then(resolver_mistake));
         for expect in [&self.expect, &self.prefer].into_iter().flatten() {
             for host in expect.hosts.iter().flatten() {
                 let wrong = host
@@ -136,7 +135,7 @@ impl Kind for Mx {
         let asked = Asked {
             domain: domain.trim_end_matches('.').to_ascii_lowercase(),
             way: Way {
-                resolver: self.resolver.as_ref().and_then(|text| text.parse().ok()),
+                resolver: self.resolver.map(|server| server.0.0),
                 port: self.port.as_ref().map_or(53, |port| **port),
                 within: self.within(),
             },

@@ -17,12 +17,12 @@ use crate::kinds::ptr::judge::{Face, Wanted, judge};
 use crate::names::lookback::{self, ReverseNames};
 use crate::names::subject::{self, OfNodes, Owned, Subject};
 use crate::names::zone::AT_ONCE;
-use crate::names::{MOST_LINES, name_mistake, resolver_mistake};
+use crate::names::{MOST_LINES, name_mistake};
 use crate::observation::{Observation, What};
 use crate::outcome::{Failure, Finding};
 use crate::phase::Phase;
 use crate::reason::Reason;
-use crate::setting::{Parsed, Period, Place, Problem, Spanned, Template};
+use crate::setting::{NameServer, Parsed, Period, Place, Problem, Spanned, Template};
 use crate::target::Target;
 
 /// How long one question may take unless `within` says otherwise.
@@ -40,9 +40,9 @@ const GREETING: Duration = Duration::from_secs(10);
 pub struct Ptr {
     /// Whose addresses; the target's by default.
     pub of: Option<Subject>,
-    /// `ADDRESS:PORT` of the resolver for this step; the main file's `resolver` by default.
+    /// Address of the resolver for this step, port 53 by default; the main file's `resolver` by default.
     #[schemars(example = &"192.0.2.53:53")]
-    pub resolver: Option<Spanned<String>>,
+    pub resolver: Option<Parsed<NameServer>>,
     /// How long to wait for each answer; 5s by default.
     pub within: Option<Period>,
     /// What EHLO says when a greeting is read (`expect.banner`): then the reply to EHLO is compared, too.
@@ -93,7 +93,6 @@ impl Kind for Ptr {
 
     fn check(&self, names: &Names<'_>, at: Place, problems: &mut Vec<Problem>) {
         Subject::check(self.of.as_ref(), names, at, problems);
-        problems.extend(self.resolver.as_ref().and_then(resolver_mistake));
         let rules = || [&self.expect, &self.prefer].into_iter().flatten();
         for rule in rules() {
             problems.extend(rule.name.as_ref().and_then(name_mistake));
@@ -179,8 +178,7 @@ impl Kind for Ptr {
     }
 
     async fn run(&self, cx: &Context<'_>) -> Result<(), Failure> {
-        let resolver: Option<SocketAddr> =
-            self.resolver.as_ref().and_then(|text| text.parse().ok());
+        let resolver: Option<SocketAddr> = self.resolver.map(|server| server.0.0);
         let rules: Vec<(Wanted, bool)> =
             [(self.expect.as_ref(), false), (self.prefer.as_ref(), true)]
                 .into_iter()

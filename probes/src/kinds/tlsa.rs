@@ -13,7 +13,7 @@ pub use settings::{Begin, Dane, Expect, Tlsa};
 use crate::context::Context;
 use crate::kind::{Kind, Names, Preview};
 use crate::kinds::deliver::MessageDefaults;
-use crate::names::{MOST_LINES, mistake, name_mistake, resolver_mistake};
+use crate::names::{MOST_LINES, mistake, name_mistake};
 use crate::outcome::{Failure, Finding};
 use crate::phase::Phase;
 use crate::reason::Reason;
@@ -55,7 +55,6 @@ impl Kind for Tlsa {
         }
         problems.extend(self.host.as_ref().and_then(name_mistake));
         problems.extend(self.domain.as_ref().and_then(name_mistake));
-        problems.extend(self.resolver.as_ref().and_then(resolver_mistake));
         if let Some(address) = &self.to_address
             && let Some(text) = address.literal()
             && text.parse::<IpAddr>().is_err()
@@ -227,7 +226,7 @@ impl Tlsa {
                 .or(usual)
                 .ok_or_else(|| internal("no port is given"))?,
             begin: self.starttls,
-            resolver: self.resolver.as_ref().and_then(|text| text.parse().ok()),
+            resolver: self.resolver.map(|server| server.0.0),
             source: self
                 .source_address
                 .map(|address| address.0)

@@ -1,7 +1,5 @@
 //! What all kinds that ask for names have in their YAML.
 
-use std::net::SocketAddr;
-
 use serde::Deserialize;
 
 use crate::net::name_problem;
@@ -22,18 +20,6 @@ pub enum Ask {
 pub(crate) fn name_mistake(name: &Spanned<Template>) -> Option<Problem> {
     let problem = name.literal().as_deref().and_then(name_problem)?;
     Some(mistake(name.at, &problem))
-}
-
-/// A resolver that is not written with its port.
-pub(crate) fn resolver_mistake(resolver: &Spanned<String>) -> Option<Problem> {
-    let is_wrong = resolver.parse::<SocketAddr>().is_err();
-    is_wrong.then(|| {
-        let text = format!(
-            "`{}` is not an address with a port: write it as `192.0.2.53:53` or `[2001:db8::53]:53`",
-            **resolver
-        );
-        mistake(resolver.at, &text)
-    })
 }
 
 /// What is wrong stands before the colon, what to do behind it.

@@ -17,3 +17,24 @@ impl std::str::FromStr for NameServer {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn port_is_53_unless_it_is_written() {
+        for (text, wanted) in [
+            ("192.0.2.53", Some("192.0.2.53:53")),
+            ("192.0.2.53:5353", Some("192.0.2.53:5353")),
+            ("2001:db8::53", Some("[2001:db8::53]:53")),
+            ("[2001:db8::53]:5353", Some("[2001:db8::53]:5353")),
+            ("localhost:53", None),
+            ("", None),
+        ] {
+            let read = text.parse::<NameServer>().ok();
+            let read = read.map(|server| server.0.to_string());
+            assert_eq!(read.as_deref(), wanted, "{text}");
+        }
+    }
+}

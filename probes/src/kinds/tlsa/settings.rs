@@ -7,7 +7,7 @@ use postrider_wire::address::EhloName;
 use serde::Deserialize;
 
 use crate::dialogue::starttls::Protocol;
-use crate::setting::{Parsed, Period, Spanned, Template};
+use crate::setting::{NameServer, Parsed, Period, Spanned, Template};
 
 /// How long each part may take unless `within` says otherwise.
 pub(super) const WITHIN: Duration = Duration::from_secs(10);
@@ -37,9 +37,9 @@ pub struct Tlsa {
     /// What EHLO says; the `helo` of the first sender by default.
     #[schemars(example = &"probe.outside.example.org")]
     pub helo: Option<Spanned<Parsed<EhloName>>>,
-    /// `ADDRESS:PORT` of the resolver for this step; the main file's `resolver` by default. It must validate.
+    /// Address of the resolver for this step, port 53 by default; the main file's `resolver` by default. It must validate.
     #[schemars(example = &"192.0.2.53:53")]
-    pub resolver: Option<Spanned<String>>,
+    pub resolver: Option<Parsed<NameServer>>,
     /// Local address to connect from.
     #[schemars(example = &"192.0.2.200")]
     pub source_address: Option<Parsed<std::net::IpAddr>>,
