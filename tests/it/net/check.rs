@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use postrider_probes::account::Sender;
 use postrider_probes::context::{Context, PlatformDefaults, Surroundings};
 use postrider_probes::kind::{Kind, Names, Places};
 use postrider_probes::kinds::deliver::MessageDefaults;
-use postrider_probes::net::BoxFuture;
+use postrider_probes::net::{BoxFuture, Net};
 use postrider_probes::outcome::{Failure, Outcome};
 use postrider_probes::post::{Account, Attempt, Draft, Post};
 use postrider_probes::setting::{Place, Variables};
 use postrider_probes::slots::Slots;
-use postrider_testkit::net::FakeNet;
 use postrider_wire::message::tag::EntryId;
 
 /// Names send no mail.
@@ -52,31 +52,34 @@ impl Post for NoPost {
 /// A check that is about to run.
 #[derive(Debug)]
 pub(super) struct Check<'n> {
-    net: &'n FakeNet,
+    net: &'n dyn Net,
     pub(super) platform: PlatformDefaults,
+    pub(super) senders: BTreeMap<String, Sender>,
 }
 
 impl<'n> Check<'n> {
-    pub(super) fn of(net: &'n FakeNet) -> Self {
+    pub(super) fn of(net: &'n dyn Net) -> Self {
         Self {
             net,
             platform: PlatformDefaults::default(),
+            senders: BTreeMap::new(),
         }
     }
 
-    /// Runs it to its end; `${item.mx}` is mx1.test.
+    /// Runs it to its end; `${item.mx}` is mx1.test, `${item.address}` 192.0.2.1.
     pub(super) async fn run(&self, kind: &impl Kind) -> Outcome {
         let around = Surroundings {
             net: self.net,
             post: &NoPost,
-            senders: &BTreeMap::new(),
+            senders: &self.senders,
             mailboxes: &BTreeMap::new(),
             platform: &self.platform,
             slots: &Slots::default(),
             now: || jiff::Timestamp::UNIX_EPOCH,
         };
         let message = MessageDefaults::default();
-        let variables = Variables::from([("item.mx".to_owned(), "mx1.test".to_owned())]);
+        let item = [("item.mx", "mx1.test"), ("item.address", "192.0.2.1")];
+        let variables = Variables::from(item.map(|(name, value)| (name.into(), value.into())));
         let cx = Context::new(&around, &message, None, &variables, "run", "names/mx");
         if let Err(failure) = kind.run(&cx).await {
             cx.find(failure);
